@@ -1,0 +1,167 @@
+"""The graph of addresses: `needs` orders an apply and is acyclic, `reads` may close the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from loopwright.resources.address import Address, Pointer
+from loopwright.resources.base import Found, Resource
+from loopwright.resources.markers import Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One edge: `source` refers to `target` at a field path."""
+
+    source: Address
+    target: Address
+    edge: Edge
+    path: str
+    pointer: Pointer
+    is_input: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A reference that cannot stand, at a field of a resource."""
+
+    address: Address
+    path: tuple[str | int, ...]
+    message: str
+    allowed: tuple[str, ...] = ()
+
+
+class Graph:
+    """Resources and their links, in a causal order that does not depend on manifest order."""
+
+    def __init__(self, resources: Mapping[Address, Resource], links: Iterable[Link]) -> None:
+        self.resources = resources
+        self._out: dict[Address, list[Link]] = {address: [] for address in resources}
+        self._in: dict[Address, list[Address]] = {address: [] for address in resources}
+        for link in links:
+            self._out[link.source].append(link)
+            if link.edge is Edge.NEEDS:
+                self._in[link.target].append(link.source)
+        self.order: tuple[Address, ...] = self._sorted()
+
+    def links(self, address: Address) -> tuple[Link, ...]:
+        """What an address refers to, needs and reads, in field order."""
+        return tuple(self._out.get(address, ()))
+
+    def needs(self, address: Address) -> tuple[Address, ...]:
+        """What must be in place before it, without repeats, sorted."""
+        found = {link.target for link in self._out.get(address, ()) if link.edge is Edge.NEEDS}
+        return tuple(sorted(found))
+
+    def dependants(self, address: Address) -> tuple[Address, ...]:
+        """What needs it directly, sorted."""
+        return tuple(sorted(set(self._in.get(address, ()))))
+
+    def closure(self, addresses: Iterable[Address], *, downstream: bool = False) -> set[Address]:
+        """The addresses and all they need, or all that needs them."""
+        step = self.dependants if downstream else self.needs
+        found: set[Address] = set()
+        todo = [address for address in addresses if address in self._out]
+        while todo:
+            address = todo.pop()
+            if address not in found:
+                found.add(address)
+                todo.extend(step(address))
+        return found
+
+    def _sorted(self) -> tuple[Address, ...]:
+        sorter = TopologicalSorter({address: self.needs(address) for address in self._out})
+        sorter.prepare()
+        order: list[Address] = []
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            order.extend(ready)
+            sorter.done(*ready)
+        return tuple(order)
+
+
+def build(resources: Mapping[Address, Resource]) -> tuple[Graph, list[Problem]]:
+    """The graph, and every reference that does not resolve and every cycle, with its path.
+
+    What does not resolve, and one link of each cycle, is left out of the graph, so that all
+    problems of a run can be told together.
+    """
+    problems: list[Problem] = []
+    links = list(_links(resources, problems))
+    while cycle := _cycle(resources, links):
+        problems.append(_cycle_problem(cycle))
+        links = [link for link in links if link is not cycle[0]]
+    return Graph(resources, links), problems
+
+
+def _links(resources: Mapping[Address, Resource], problems: list[Problem]) -> Iterator[Link]:
+    feeders = _feeders(resources)
+    for address in sorted(resources):
+        resource = resources[address]
+        for found in resource.references():
+            target = _resolve(found.pointer.address, resources)
+            if target is None:
+                problems.append(_unresolved(address, found, resources))
+                continue
+            path = ".".join(str(part) for part in found.path[1:])
+            ref = found.ref
+            yield Link(address, target, ref.edge, path, found.pointer, ref.is_input)
+            if ref.feeders:
+                for feeder in feeders.get(target, ()):
+                    if feeder != address:
+                        yield Link(address, feeder, Edge.NEEDS, path, Pointer(feeder))
+
+
+def _resolve(target: Address, resources: Mapping[Address, Resource]) -> Address | None:
+    """Job `x` registers model `x`, so `Model/x` may mean `FineTuneJob/x`."""
+    if target in resources:
+        return target
+    job = Address("FineTuneJob", target.name)
+    return job if target.kind == "Model" and job in resources else None
+
+
+def _feeders(resources: Mapping[Address, Resource]) -> dict[Address, list[Address]]:
+    found: dict[Address, list[Address]] = {}
+    for address in sorted(resources):
+        fed = resources[address].feeds()
+        if fed is not None:
+            found.setdefault(fed, []).append(address)
+    return found
+
+
+def _unresolved(
+    address: Address, found: Found, resources: Mapping[Address, Resource]
+) -> Problem:
+    wanted = found.pointer.address
+    declared = tuple(sorted(str(other) for other in resources if other.kind in found.ref.kinds))
+    return Problem(address, found.path, f"{wanted} is not declared", declared)
+
+
+def _cycle(resources: Mapping[Address, Resource], links: list[Link]) -> list[Link]:
+    needs = [link for link in links if link.edge is Edge.NEEDS]
+    by_pair = {(link.source, link.target): link for link in needs}
+    successors: dict[Address, set[Address]] = {address: set() for address in resources}
+    for link in needs:
+        successors[link.source].add(link.target)
+    try:
+        TopologicalSorter(successors).prepare()
+    except CycleError as error:
+        nodes: list[Address] = error.args[1]
+        pairs = zip(nodes[1:], nodes, strict=False)
+        found = [by_pair[pair] for pair in pairs]
+        first = min(range(len(found)), key=lambda index: found[index].source)
+        return found[first:] + found[:first]
+    return []
+
+
+def _cycle_problem(cycle: list[Link]) -> Problem:
+    first = cycle[0]
+    ordered = [first]
+    by_source = {link.source: link for link in cycle}
+    while len(ordered) < len(cycle):
+        ordered.append(by_source[ordered[-1].target])
+    path = " -> ".join([str(link.source) for link in ordered] + [str(first.source)])
+    parts: tuple[str | int, ...] = ("spec", *first.path.split("."))
+    return Problem(first.source, parts, f"references go in a circle: {path}")

@@ -1,0 +1,83 @@
+"""The arithmetic of exact sampling: a ring of 63-bit keys, arcs on it, and shares of groups.
+
+Pure: integers and hashes only. The walk over a lake's files lives in `walking`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+RING = 1 << 63
+
+
+def key_of(*parts: str) -> int:
+    """Top 63 bits of the SHA-256 of the parts joined by NUL."""
+    whole = hashlib.sha256("\0".join(parts).encode()).digest()
+    return int.from_bytes(whole[:8], "big") >> 1
+
+
+def share(fraction: float) -> int:
+    """floor(fraction * 2^63): exact, because a float scaled by a power of two is."""
+    return int(fraction * RING)
+
+
+def ring_start(salt: str) -> int:
+    """Where on the ring a dataset's salt begins its walk."""
+    return key_of("loopwright-sample", salt)
+
+
+def rank(salt: str, call_id: str) -> int:
+    """A call's place in an independent draw: another salt gives an unrelated order."""
+    return key_of("loopwright-rank", salt, call_id)
+
+
+def in_validation(fraction: float, *, salt: str, by: str, group: str) -> bool:
+    """Whether a group is held out: decided by its name alone, so equal on every machine."""
+    return key_of("loopwright-split", salt, by, group) < share(fraction)
+
+
+@dataclass(frozen=True)
+class Arc:
+    """`length` keys of the ring from `start` on, wrapping at 2^63."""
+
+    start: int
+    length: int
+
+    @classmethod
+    def of_ratio(cls, salt: str, ratio: float) -> Arc:
+        return cls(ring_start(salt), share(ratio))
+
+    @classmethod
+    def whole(cls, salt: str) -> Arc:
+        return cls(ring_start(salt), RING)
+
+    def slice(self, offset: int, length: int) -> Iterator[range]:
+        """The keys from `offset` on, at most `length`, as one or two ranges in ring order."""
+        length = min(length, self.length - offset)
+        low = (self.start + offset) % RING
+        if length > 0:
+            yield range(low, min(low + length, RING))
+        if low + length > RING:
+            yield range(0, low + length - RING)
+
+    def slices(self, *, first: int, most: int) -> Iterator[range]:
+        """The whole arc as contiguous ranges in ring order.
+
+        The first is `first` keys long and each next one twice its forerunner, up to `most`.
+        """
+        offset, length = 0, max(1, first)
+        while offset < self.length:
+            yield from self.slice(offset, length)
+            offset += length
+            length = min(2 * length, max(1, most, first))
+
+
+def keys_for(rows: int, population: int) -> int:
+    """How many keys hold about `rows` rows of a population spread evenly over the ring.
+
+    Four standard deviations are added, so that a second look is rarely needed.
+    """
+    wanted = rows + 4 * int(rows**0.5) + 4
+    return RING if wanted >= population else RING * wanted // population

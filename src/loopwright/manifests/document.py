@@ -1,0 +1,111 @@
+"""One YAML document as plain data, with the place of every value in it. Not yet trusted.
+
+What its kind demands is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from loopwright.manifests.diagnostics import Diagnostic, Span, field_path
+from loopwright.manifests.secrets import MASK, is_secret_name
+from loopwright.manifests.source import Source
+from loopwright.manifests.spans import Node, find, locate
+
+Path_ = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document of a manifest file. `data` must not be changed; `index` counts from 0 in its file.
+
+    `start` and `end` bound its text in the source, `first` is the offset of its first value.
+    """
+
+    source: Source
+    data: dict[str, Any]
+    index: int
+    start: int
+    first: int
+    end: int
+
+    @cached_property
+    def api_version(self) -> str:
+        return _text(self.data.get("apiVersion"))
+
+    @cached_property
+    def kind(self) -> str:
+        return _text(self.data.get("kind"))
+
+    @cached_property
+    def name(self) -> str:
+        metadata = self.data.get("metadata")
+        return _text(metadata.get("name")) if isinstance(metadata, dict) else ""
+
+    @property
+    def address(self) -> str:
+        """`Kind/name`, or "" when one of them is missing."""
+        return f"{self.kind}/{self.name}" if self.kind and self.name else ""
+
+    @property
+    def file(self) -> str:
+        return self.source.name
+
+    @property
+    def base_dir(self) -> Path:
+        """The folder that relative paths in the document start from."""
+        return self.source.base_dir
+
+    @property
+    def line(self) -> int:
+        """The line of the document's first value, from 1."""
+        return self.source.span(self.first).line
+
+    def span(self, path: Path_ = (), *, key: bool = False) -> Span:
+        """The place of the value (or its key) at `path`, or of its nearest parent that exists."""
+        return self.source.span(self._offset(path, key=key))
+
+    def source_line(self, span: Span) -> str:
+        """The text of a span's line, secrets masked."""
+        return self.source.line(span.line)
+
+    def problem(
+        self,
+        code: str,
+        message: str,
+        path: Path_ = (),
+        *,
+        key: bool = False,
+        found: str = "",
+        allowed: tuple[str, ...] = (),
+        nearest: str = "",
+        hint: str = "",
+    ) -> Diagnostic:
+        """An error at the value (or key) at `path`; the value of a secret field is not echoed."""
+        if found and not key and any(isinstance(part, str) and is_secret_name(part) for part in path):
+            message, found = message.replace(found, MASK), MASK
+        diagnostic = self.source.problem(
+            code,
+            message,
+            self._offset(path, key=key),
+            found=found,
+            allowed=allowed,
+            nearest=nearest,
+            hint=hint,
+        )
+        return replace(diagnostic, field=field_path(path), address=self.address)
+
+    @cached_property
+    def _tree(self) -> Node:
+        return locate(self.source.text[self.start : self.end])
+
+    def _offset(self, path: Path_, *, key: bool) -> int:
+        return self.start + find(self._tree, path, key=key) if path else self.first
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

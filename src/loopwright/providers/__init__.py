@@ -1,0 +1,1 @@
+"""The contract providers fulfil, how they are found, and the ones that ship with loopwright."""

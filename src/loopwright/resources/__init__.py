@@ -1,0 +1,1 @@
+"""The twelve kinds as validated declarations. Pure: no file, network, clock or environment."""

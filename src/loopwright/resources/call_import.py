@@ -1,0 +1,49 @@
+"""CallImport: recorded calls from elsewhere, brought into a lake."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from loopwright.resources.address import Address
+from loopwright.resources.base import Many, Nature, RealisedSpec, Resource
+from loopwright.resources.markers import MANIFEST_PATH, Ref
+
+
+class CallImportSpec(RealisedSpec):
+    """Which files, into which lake."""
+
+    lake: Annotated[str, Ref(("Lake",))] = Field(
+        description="The lake that takes the calls.", examples=["main"]
+    )
+    files: Annotated[Many[str], MANIFEST_PATH] = Field(
+        min_length=1,
+        description="JSONL files of recorded calls, plain or gzip, relative to this manifest. "
+        "Their order does not matter; a file imported twice adds nothing.",
+        examples=[["calls/support-desk.jsonl.gz"]],
+    )
+    format: Literal["auto", "openai-chat"] = Field(
+        "auto", description="Shape of the lines; auto tells them apart.", examples=["auto"]
+    )
+    endpoint: str | None = Field(
+        None,
+        min_length=1,
+        description="Endpoint name for lines that carry none. Default: imported.",
+        examples=["legacy-chat"],
+    )
+
+
+class CallImport(Resource):
+    """An import of recorded calls."""
+
+    nature: ClassVar[Nature] = Nature.RUN
+    holds_data: ClassVar[bool] = True
+    kind: Literal["CallImport"] = Field(description="The kind.", examples=["CallImport"])
+    spec: CallImportSpec = Field(
+        description="What is imported.",
+        examples=[{"provider": "local", "lake": "main", "files": ["calls.jsonl.gz"]}],
+    )
+
+    def feeds(self) -> Address | None:
+        return Address.parse(self.spec.lake)

@@ -1,0 +1,91 @@
+"""Delivery: every call of an endpoint, recorded into a lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from loopwright.resources.address import Address, Pointer
+from loopwright.resources.base import Many, Model, RealisedSpec, Resource
+from loopwright.resources.endpoint import Endpoint
+from loopwright.resources.markers import IMMUTABLE, Ref
+
+Detector = Literal["email", "phone", "idCard", "bankCard", "apiKey", "ip"]
+
+
+class Redaction(Model):
+    """What is replaced before anything is durable."""
+
+    detectors: Many[Detector] = Field(
+        (), description="Built-in detectors.", examples=[["email", "phone"]]
+    )
+    patterns: dict[str, str] = Field(
+        default_factory=dict, description="Own regular expressions, by label.",
+        examples=[{"order": r"ORD-\d{8}"}],
+    )
+
+
+class Subject(Model):
+    """Where the end user's id is found."""
+
+    header: str | None = Field(None, description="A request header.", examples=["x-user-id"])
+    field: Literal["user"] | None = Field(
+        None, description="A field of the request body.", examples=["user"]
+    )
+
+
+class DeliverySpec(RealisedSpec):
+    """Which calls go where."""
+
+    endpoint: Annotated[str, Ref(("Endpoint",)), IMMUTABLE] = Field(
+        description="Whose calls. Preset endpoints cannot deliver.",
+        examples=["support-chat"],
+    )
+    lake: Annotated[str, Ref(("Lake",))] = Field(
+        description="Where they go.", examples=["main"]
+    )
+    enabled: bool = Field(True, description="On or off.", examples=[False])
+    rate: float = Field(
+        1.0, gt=0, le=1, description="Share of calls that is recorded.", examples=[0.25]
+    )
+    redaction: Redaction = Field(
+        default_factory=Redaction, description="What is replaced before it is stored.",
+        examples=[{"detectors": ["email", "phone"]}],
+    )
+    subject: Subject = Field(
+        default_factory=Subject, description="Where the end user's id is found.",
+        examples=[{"header": "x-user-id"}],
+    )
+    on_failure: Literal["open", "closed"] = Field(
+        "open",
+        description="open: the call goes on when it cannot be recorded, and is counted; "
+        "closed: it is refused.",
+        examples=["closed"],
+    )
+
+
+class Delivery(Resource):
+    """Delivery of an endpoint's calls into a lake."""
+
+    attaches_to: ClassVar[str] = "endpoint"
+    """Handed to the creation of the endpoint it names, where a provider wants both at once."""
+
+    kind: Literal["Delivery"] = Field(description="The kind.", examples=["Delivery"])
+    spec: DeliverySpec = Field(
+        description="Which calls go where.",
+        examples=[{"provider": "local", "endpoint": "support-chat", "lake": "main"}],
+    )
+
+    def check(self, peers: Mapping[Address, Resource]) -> Iterator[tuple[str, str]]:
+        endpoint = peers.get(Pointer.parse(self.spec.endpoint).address)
+        if isinstance(endpoint, Endpoint) and endpoint.spec.type == "preset":
+            yield (
+                "spec.endpoint",
+                f"{endpoint.address} is a preset endpoint: its calls cannot be delivered; "
+                "use an endpoint of type custom",
+            )
+
+    def claims(self) -> Iterator[tuple[str, str, str]]:
+        yield "spec.endpoint", f"the calls of {self.spec.endpoint}", "an endpoint has one Delivery"

@@ -1,0 +1,149 @@
+"""Endpoint: what serves a model, and how a better model is promoted to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from loopwright.manifests.secrets import SecretRef
+from loopwright.resources.base import Model, RealisedSpec, Resource
+from loopwright.resources.markers import COSMETIC, IMMUTABLE, POLICY, WRITE_ONLY, Edge, Ref
+
+
+class RateLimit(Model):
+    """Bounds on traffic."""
+
+    rpm: int = Field(gt=0, description="Requests a minute.", examples=[600])
+    tpm: int = Field(gt=0, description="Tokens a minute.", examples=[200_000])
+
+
+class Upstream(Model):
+    """Any OpenAI-compatible server."""
+
+    url: str = Field(
+        pattern=r"^https?://", description="Base URL, up to and with /v1.",
+        examples=["https://api.example.com/v1"],
+    )
+    api_key: Annotated[SecretRef | None, WRITE_ONLY] = Field(
+        None, description="Its API key, by reference.", examples=[{"env": "UPSTREAM_KEY"}]
+    )
+    model: str = Field(description="Model name sent to it.", examples=["gpt-oss-120b"])
+
+
+class ModelSource(Model):
+    """What an endpoint serves: exactly one of the four."""
+
+    base: str | None = Field(
+        None, description="A base model of the provider.", examples=["builtin:tiny-chat"]
+    )
+    model: Annotated[str | None, Ref(("Model",), is_input=True, revisions=True)] = Field(
+        None, description="A registered model, with a revision or alias.",
+        examples=["Model/router@champion"],
+    )
+    fine_tune_job: Annotated[str | None, Ref(("FineTuneJob",), is_input=True)] = Field(
+        None, description="The newest model of a fine-tune job.",
+        examples=["FineTuneJob/router"],
+    )
+    upstream: Upstream | None = Field(
+        None, description="An OpenAI-compatible server.",
+        examples=[{"url": "https://api.example.com/v1", "model": "gpt-oss-120b"}],
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> ModelSource:
+        given = [
+            name
+            for name in ("base", "model", "fineTuneJob", "upstream")
+            if getattr(self, "fine_tune_job" if name == "fineTuneJob" else name) is not None
+        ]
+        if len(given) != 1:
+            found = "none is given" if not given else f"{' and '.join(given)} are given"
+            raise PydanticCustomError(
+                "exactly_one",
+                "give exactly one of base, model, fineTuneJob, upstream; {found}",
+                {"found": found},
+            )
+        return self
+
+
+class Gate(Model):
+    """What a candidate must show before it is promoted."""
+
+    eval_run: Annotated[str, Ref(("EvalRun",), Edge.READS)] = Field(
+        description="The evaluation of the candidate.", examples=["EvalRun/router-candidate"]
+    )
+    min_composite: float | None = Field(
+        None, ge=0, le=100, description="Least composite score, 0-100.", examples=[80]
+    )
+    max_regression: float | None = Field(
+        None, ge=0, le=100,
+        description="How many points any capability may fall behind the incumbent.",
+        examples=[1.5],
+    )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Confidence of the comparison.", examples=[0.95]
+    )
+
+
+class Promote(Model):
+    """Take over the model of a job once its gate is passed."""
+
+    from_: Annotated[str, Ref(("FineTuneJob",), Edge.READS)] = Field(
+        alias="from", description="The job whose newest model is the candidate.",
+        examples=["FineTuneJob/router"],
+    )
+    gate: Gate = Field(
+        description="What the candidate must show.",
+        examples=[{"evalRun": "EvalRun/router-candidate", "minComposite": 80}],
+    )
+    approve: Literal["auto", "manual"] = Field(
+        "auto", description="Whether a person has the last word.", examples=["manual"]
+    )
+
+
+class EndpointSpec(RealisedSpec):
+    """What is served, how much, and whether it runs."""
+
+    type: Annotated[Literal["custom", "preset"], IMMUTABLE] = Field(
+        "custom",
+        description="Calls of a preset endpoint cannot be delivered to a lake.",
+        examples=["custom"],
+    )
+    model: ModelSource = Field(
+        description="What it serves; with `promote`, only what it serves first.",
+        examples=[{"base": "builtin:tiny-chat"}],
+    )
+    running: bool = Field(True, description="Running or stopped.", examples=[False])
+    rate_limit: RateLimit | None = Field(
+        None, description="Bounds on traffic; default: the provider's.",
+        examples=[{"rpm": 600, "tpm": 200000}],
+    )
+    promote: Annotated[Promote | None, POLICY] = Field(
+        None, description="When a better model takes over.",
+        examples=[{"from": "FineTuneJob/router", "gate": {"evalRun": "EvalRun/candidate"}}],
+    )
+    description: Annotated[str, COSMETIC] = Field(
+        "", max_length=200, description="A note for people.", examples=["Routes tickets"]
+    )
+
+    @model_validator(mode="after")
+    def _promotable(self) -> EndpointSpec:
+        if self.promote and self.type == "preset":
+            raise PydanticCustomError(
+                "promote_preset", "a preset endpoint serves the provider's model: nothing can "
+                "be promoted to it; make it type: custom",
+            )
+        return self
+
+
+class Endpoint(Resource):
+    """An inference endpoint."""
+
+    identity_fields: ClassVar[tuple[str, ...]] = ("model",)
+    kind: Literal["Endpoint"] = Field(description="The kind.", examples=["Endpoint"])
+    spec: EndpointSpec = Field(
+        description="What is served.",
+        examples=[{"provider": "local", "model": {"base": "builtin:tiny-chat"}}],
+    )

@@ -1,0 +1,97 @@
+"""FineTuneJob: supervised fine-tuning on a dataset version; each success registers a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from loopwright.resources.address import Address
+from loopwright.resources.base import Budget, Model, Nature, Resource, SeriesSpec
+from loopwright.resources.markers import COSMETIC, POLICY, Ref
+
+
+class Validation(Model):
+    """Held-out data: a percentage of the training set, or a dataset."""
+
+    percentage: int | None = Field(
+        None, gt=0, lt=100, description="Percentage of the training set.", examples=[5]
+    )
+    dataset: Annotated[str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)] = Field(
+        None, description="A dataset version.", examples=["Dataset/router-heldout"]
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Validation:
+        if (self.percentage is None) == (self.dataset is None):
+            raise PydanticCustomError("exactly_one", "give exactly one of percentage, dataset")
+        return self
+
+
+class FineTuneJobSpec(SeriesSpec):
+    """What is tuned, on what, how."""
+
+    base: str | None = Field(
+        None, min_length=1, description="A base model of the provider.",
+        examples=["builtin:tiny-chat"],
+    )
+    model: Annotated[str | None, Ref(("Model",), is_input=True, revisions=True)] = Field(
+        None, description="A custom model to go on from.", examples=["Model/router@2"]
+    )
+    training_type: Literal["SFT"] = Field(
+        "SFT", description="Training type; SFT only.", examples=["SFT"]
+    )
+    method: Literal["full", "lora"] = Field(
+        "lora", description="All weights, or a LoRA adapter.", examples=["lora"]
+    )
+    dataset: Annotated[str, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)] = Field(
+        description="Training data: a dataset version; without @ the newest.",
+        examples=["Dataset/router-sft@3"],
+    )
+    validation: Validation | None = Field(
+        None, description="Held-out data.", examples=[{"percentage": 5}]
+    )
+    hyperparameters: dict[str, int | float | bool | str] = Field(
+        default_factory=dict,
+        description="By name; names, ranges and defaults are the provider's and are checked "
+        "at plan.",
+        examples=[{"epochs": 3, "learningRate": 0.0002}],
+    )
+    seed: int = Field(0, ge=0, description="Seed of everything random.", examples=[7])
+    models_kept: Annotated[int, COSMETIC] = Field(
+        1, ge=1, le=10, description="How many models of a run are kept.", examples=[3]
+    )
+    budget: Annotated[Budget | None, POLICY] = Field(
+        None, description="Upper bounds; an estimate above one is refused.",
+        examples=[{"cost": 200}],
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> FineTuneJobSpec:
+        if (self.base is None) == (self.model is None):
+            raise PydanticCustomError("exactly_one", "give exactly one of base, model")
+        return self
+
+
+class FineTuneJob(Resource):
+    """A series of fine-tune runs. Job `x` registers model `x`, one revision a success."""
+
+    nature: ClassVar[Nature] = Nature.SERIES
+    holds_data: ClassVar[bool] = True
+    kind: Literal["FineTuneJob"] = Field(description="The kind.", examples=["FineTuneJob"])
+    spec: FineTuneJobSpec = Field(
+        description="What is tuned, on what, how.",
+        examples=[
+            {"provider": "local", "base": "builtin:tiny-chat", "dataset": "Dataset/router-sft"}
+        ],
+    )
+
+    def check(self, peers: Mapping[Address, Resource]) -> Iterator[tuple[str, str]]:
+        if Address("Model", self.metadata.name) in peers:
+            yield (
+                "metadata.name",
+                f"the job registers Model/{self.metadata.name}, which is also declared; "
+                "rename one of them",
+            )

@@ -1,0 +1,59 @@
+"""Lake: where recorded calls live, encrypted."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from loopwright.manifests.secrets import SecretRef
+from loopwright.resources.base import Duration, Model, RealisedSpec, Resource
+from loopwright.resources.markers import IMMUTABLE, WRITE_ONLY
+
+
+class Retention(Model):
+    """How long calls are kept; text and metadata apart."""
+
+    text: Duration | None = Field(
+        None, description="How long request and response text is kept.", examples=["90d"]
+    )
+    metadata: Duration | None = Field(
+        None, description="How long the fact of the call is kept.", examples=["52w"]
+    )
+
+
+class LakeSpec(RealisedSpec):
+    """Where calls live and under which key."""
+
+    storage: Annotated[str, IMMUTABLE] = Field(
+        min_length=1,
+        description="A folder (relative to the project) or an object-store URL.",
+        examples=["lake", "s3://calls/prod"],
+    )
+    master_key: Annotated[SecretRef | None, WRITE_ONLY] = Field(
+        None,
+        description="Where the 32-byte master key comes from (base64). Default: a file beside "
+        "the state, made on first use and readable only by you.",
+        examples=[{"env": "LAKE_MASTER_KEY"}],
+    )
+    retention: Retention = Field(
+        default_factory=Retention,
+        description="How long text and metadata are kept.",
+        examples=[{"text": "90d", "metadata": "52w"}],
+    )
+    visibility_delay: Duration = Field(
+        "0s",
+        description="How long after a call its record may still arrive; datasets are cut "
+        "behind it.",
+        examples=["10m"],
+    )
+
+
+class Lake(Resource):
+    """An encrypted store of calls, from any number of endpoints."""
+
+    holds_data: ClassVar[bool] = True
+    kind: Literal["Lake"] = Field(description="The kind.", examples=["Lake"])
+    spec: LakeSpec = Field(
+        description="Where calls live.", examples=[{"provider": "local", "storage": "lake"}]
+    )

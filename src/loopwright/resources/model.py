@@ -1,0 +1,56 @@
+"""Model: a custom model that comes from outside the loop."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from loopwright.resources.base import Model as Part
+from loopwright.resources.base import RealisedSpec, Resource
+from loopwright.resources.markers import COSMETIC, IMMUTABLE
+
+
+class Weights(Part):
+    """Where the weights are: exactly one."""
+
+    path: str | None = Field(
+        None, min_length=1,
+        description="A folder with safetensors, or an object-store prefix.",
+        examples=["models/router"],
+    )
+    provider_id: str | None = Field(
+        None, min_length=1, description="Its id at the provider.", examples=["cm-20260101-abc"]
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Weights:
+        if (self.path is None) == (self.provider_id is None):
+            raise PydanticCustomError("exactly_one", "give exactly one of path, providerId")
+        return self
+
+
+class ModelSpec(RealisedSpec):
+    """Where the model comes from."""
+
+    weights: Annotated[Weights, IMMUTABLE] = Field(
+        description="Where the weights are.", examples=[{"path": "models/router"}]
+    )
+    base: Annotated[str | None, IMMUTABLE] = Field(
+        None, description="The base model it was made from.", examples=["Qwen/Qwen3-0.6B"]
+    )
+    description: Annotated[str, COSMETIC] = Field(
+        "", max_length=300, description="A note for people.", examples=["Tuned by hand in May"]
+    )
+
+
+class Model(Resource):
+    """A custom model imported from outside the loop."""
+
+    holds_data: ClassVar[bool] = True
+    kind: Literal["Model"] = Field(description="The kind.", examples=["Model"])
+    spec: ModelSpec = Field(
+        description="Where it comes from.",
+        examples=[{"provider": "local", "weights": {"path": "models/router"}}],
+    )

@@ -1,0 +1,1 @@
+"""What loopwright remembers: one record a resource, and an append-only journal."""
