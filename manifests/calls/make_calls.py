@@ -28,7 +28,10 @@ ERRORS = (
     ("The server is overloaded.", "server_error", "overloaded"),
     ("The upstream did not answer in time.", "server_error", "timeout"),
 )
-PREFACES = ("```json\n%s\n```", "Here is the routing: %s", "好的，结果如下：%s")
+PREFACES = {
+    "en": ("```json\n%s\n```", "Here is the routing: %s"),
+    "zh": ("```json\n%s\n```", "好的，结果如下：%s"),
+}
 
 
 class Users:
@@ -51,7 +54,7 @@ def routed(dice: Dice, users: Users) -> Iterator[Call]:
         ticket = write_ticket(dice, language)
         call = _routing(dice, language, ticket, users.pick(language))
         if dice.chance(0.008):
-            said = dice.pick(PREFACES) % ticket.answer
+            said = dice.pick(PREFACES[language]) % ticket.answer
             call = dataclasses.replace(call, reply={"role": "assistant", "content": said})
         yield call
         if index % 80 == 0:

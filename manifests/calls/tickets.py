@@ -29,7 +29,8 @@ LAYOUTS = (
     ("tone", "issue", "detail", "place", "order", "contact"),
 )
 SHARES = {"opener": 0.4, "order": 0.33, "detail": 0.3, "contact": 0.03, "closing": 0.3}
-_QUESTION = re.compile(r"(^|, |[a-z] )(can|how|when|where|is|do) (I|you|my|the|it) ")
+_QUESTION = re.compile(r"(^|, |[a-z] )(can|how|when|where|is|do) (I|you|my|the|it|will|do) ")
+_QUESTION_ZH = re.compile("吗$|怎么|什么时候|有没有|能不能")
 SLIPS_ZH = (("账号", "帐号"), ("登录", "登陆"), ("的", "得"), ("再", "在"), ("App", "app"))
 
 
@@ -93,7 +94,7 @@ def _parts(dice: Dice, phrases: ModuleType, *, issue: str, tone: str, site: str)
 
 def _sentence(clause: str, *, chinese: bool) -> str:
     if chinese:
-        return clause + ("？" if clause.endswith("吗") or "怎么" in clause else "。")
+        return clause + ("？" if _QUESTION_ZH.search(clause) else "。")
     asks = _QUESTION.search(clause) is not None
     return clause[0].upper() + clause[1:] + ("?" if asks else ".")
 

@@ -21,8 +21,8 @@ PROMPTS = {
 }
 SLOTS = {"en": phrases_en.SLOTS, "zh": phrases_zh.SLOTS}
 KINDS = {"order": 34, "refund": 26, "repair": 24, "compare": 16}
-STATES = ("packed", "shipped", "in customs", "out for delivery", "delivered")
-STATES_ZH = dict(zip(STATES, ("已打包", "运输中", "清关中", "派送中", "已签收"), strict=True))
+STATES = ("packed", "shipped", "in customs", "out for delivery", "at the pick-up point")
+STATES_ZH = dict(zip(STATES, ("已打包", "运输中", "清关中", "派送中", "在自提点"), strict=True))
 REASONS = ("too loud", "defective", "the wrong colour", "too big")
 REASONS_ZH = dict(zip(REASONS, ("太吵", "有质量问题", "颜色发错", "太大"), strict=True))
 TIMES = ("09:30", "11:00", "14:00", "16:30")
@@ -46,17 +46,17 @@ SAID = {
     ("order", "en"): (
         (
             "(Where is|What happened to|Any news on) (my order|order) {order}?",
-            "(Hi, |)(has|did) {order} (shipped yet|leave the warehouse)?",
+            "(Hi, |Hello, |)has {order} (shipped yet|left the warehouse)?",
             "I am waiting for my {product}, order {order}.",
         ),
         (
-            "Order {order} is {state}(; it should reach you by {date}|. Expected by {date}).",
+            "Order {order} is {state}(; it should reach you by|, expected) {date}.",
             "(It is|Your {product} is) {state} right now, expected {date}.",
         ),
     ),
     ("refund", "en"): (
         (
-            "(Please refund|I want a refund for) order {order}, {product}, (reason:|it is) {reason}.",
+            "(Please refund|Refund wanted for) {order}, {product}, (reason:|it is) {reason}.",
             "(Money back for|Refund) {order} please, reason: {reason}.",
         ),
         (
@@ -154,8 +154,8 @@ def _facts(dice: Dice, language: str, at: int) -> dict[str, str]:
         "state2_id": states[1],
         "state2": STATES_ZH[states[1]] if chinese else states[1],
         "reason": REASONS_ZH[reason] if chinese else reason,
-        "date": _date(at + dice.below(7) * DAY),
-        "date2": _date(at + dice.below(7) * DAY),
+        "date": _date(at + (1 + dice.below(6)) * DAY),
+        "date2": _date(at + (1 + dice.below(6)) * DAY),
         "time": dice.pick(TIMES),
         "amount": amount,
         "paid": f"{amount}元" if chinese else f"${amount}",
