@@ -179,7 +179,11 @@ def _weight(message: Message) -> float | None:
     if not stated:
         return None
     weight, *others = stated
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or others not in ([], [weight]):
+    if (
+        isinstance(weight, bool)
+        or not isinstance(weight, int | float)
+        or others not in ([], [weight])
+    ):
         raise Unsayable(DropReason.WEIGHT)
     if message["role"] == "assistant":
         return float(weight)

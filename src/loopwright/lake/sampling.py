@@ -6,7 +6,7 @@ Pure: integers and hashes only. The walk over a lake's files lives in `walking`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 RING = 1 << 63
@@ -81,3 +81,44 @@ def keys_for(rows: int, population: int) -> int:
     """
     wanted = rows + 4 * int(rows**0.5) + 4
     return RING if wanted >= population else RING * wanted // population
+
+
+@dataclass(frozen=True)
+class Span:
+    """`rows` rows somewhere in [start, end], in microseconds: what a file says of its time."""
+
+    start: int
+    end: int
+    rows: int
+
+
+def time_slices(spans: Sequence[Span], *, within: range, first: int, most: int) -> Iterator[range]:
+    """`within` (microseconds) cut into consecutive ranges, the earliest first.
+
+    The first holds about `first` rows, if each span's rows lie evenly in it, and each next one
+    twice as many as its forerunner, up to `most`.
+    """
+    low, rows = within.start, max(1, first)
+    while low < within.stop:
+        wanted = rows_before(spans, low) + rows
+        high = max(low + 1, _moment_after(spans, wanted, range(low, within.stop)))
+        yield range(low, high)
+        low, rows = high, min(2 * rows, max(most, first))
+
+
+def rows_before(spans: Sequence[Span], moment: int) -> int:
+    """About how many rows lie before a moment."""
+    return sum(
+        span.rows * min(max(moment - span.start, 0), length) // length
+        for span in spans
+        for length in (span.end - span.start + 1,)
+    )
+
+
+def _moment_after(spans: Sequence[Span], rows: int, within: range) -> int:
+    """The last moment in `within` that has at most `rows` rows before it, by halving."""
+    low, high = within.start, within.stop
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if rows_before(spans, middle) <= rows else (low, middle - 1)
+    return low
