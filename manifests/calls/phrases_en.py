@@ -42,14 +42,14 @@ ISSUES = {
         "the (courier|driver|carrier) says delivered but (I have nothing|there is no box)",
         "I (need|want|would like) to change the delivery address for the {product}",
         "only one of (two|three) boxes (came|arrived)",
-        "(you sent|I received|the box contained) the wrong (colour|model), I ordered a {product}",
+        "(you sent|I received|the box contained) the wrong (colour|model), I ordered the {product}",
         "when will (my|the) {product} (ship|be sent|leave the warehouse)",
         "the package with the {product} is (held|stuck) at customs",
         "the box of the {product} (arrived|came) (crushed|wet|torn open)",
         "can the (courier|driver) (come|deliver) (after six|on Saturday|to the back door)",
         "the pick-up point (cannot find|has lost) my parcel",
         "the delivery was (promised|planned) for (Monday|Friday) and (nobody|nothing) came",
-        "I ordered a {product} {days} days ago and it has not been dispatched",
+        "I ordered the {product} {days} days ago and it has not been dispatched",
     ),
     "hardware": (
         "my {product} (does not|will not|won't) (turn on|start|charge) (any more|at all)",
@@ -209,7 +209,7 @@ DETAILS = (
     "My neighbour has the same one.",
     "I wrote about this in {month} already.",
     "Everything else (works|is fine).",
-    "(Paid by card|The parcel came on time|The app is fine), by the way.",
+    "(Paid by card|My last parcel came on time|The app is fine), by the way.",
 )
 CONTACTS = ("You can reach me at {reach}.", "My contact is {reach}.")
 CLOSINGS = ("Thanks!", "Thank you.", "Many thanks.", "Kind regards", "Cheers", "Best wishes", "Thx")
