@@ -1,0 +1,92 @@
+"""Numbers before money, and what a run finds in its source: pure arithmetic over the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from loopwright.providers.base import Estimate, LastRun, Range, Target
+from loopwright.providers.memory.kinds import TOKENS_PER_ROW, sampled
+from loopwright.providers.memory.world import World
+
+_PRICES = {
+    "FineTuneJob": "trainingPerMillionTokens",
+    "BatchInference": "inputPerMillionTokens",
+    "EvalRun": "inputPerMillionTokens",
+}
+
+
+def population(world: World, target: Target, now: float) -> int:
+    """Calls in the lake or inference dataset that a target reads; 0 for other kinds."""
+    source = target.spec.get("source", {})
+    if name := source.get("inferenceDataset"):
+        return max(
+            (
+                int(export.outputs.get("rows", 0))
+                for export in world.objects("Export")
+                if export.spec["to"].get("inferenceDataset") == name
+            ),
+            default=0,
+        )
+    named = target.inputs.get("source.lake")
+    lake = world.get(named.external_id) if named else None
+    if lake is None:
+        return 0
+    imported = (
+        int(found.outputs.get("calls", 0))
+        for found in world.objects("CallImport")
+        if found.outputs.get("lake") == lake.id and found.status_at(now) == "succeeded"
+    )
+    return lake.calls + sum(imported)
+
+
+def shortage(target: Target, found: int) -> str:
+    """Why a dataset cannot be made yet; empty: it can."""
+    wanted = target.spec.get("sampling", {}).get("count", 0)
+    return f"{found:,} of {wanted:,} rows" if found < wanted else ""
+
+
+def estimate(
+    target: Target,
+    last: LastRun | None,
+    *,
+    population: int,
+    hours: float,
+    prices: Mapping[str, Any],
+) -> Estimate:
+    """What a run would do. `hours` is what the world takes for this kind."""
+    kind = target.address.kind
+    if kind == "Dataset":
+        return _dataset(target, last, population)
+    if kind not in _PRICES:
+        return Estimate(hours=Range.exact(hours)) if hours else Estimate()
+    rows = _rows(target)
+    epochs = float(target.spec.get("hyperparameters", {}).get("epochs", 1))
+    tokens = rows * TOKENS_PER_ROW * epochs
+    return Estimate(
+        rows=Range.exact(rows),
+        tokens=Range.exact(tokens),
+        hours=Range.exact(hours),
+        cost=Range.exact(tokens / 1_000_000 * float(prices.get(_PRICES[kind], 0))),
+        currency=str(prices.get("currency", "")),
+    )
+
+
+def _dataset(target: Target, last: LastRun | None, population: int) -> Estimate:
+    rows = sampled(target.spec.get("sampling", {}), population)
+    before = int(last.outputs.get("population", 0)) if last else None
+    return Estimate(
+        rows=Range.exact(rows),
+        population=Range.exact(population),
+        tokens=Range.exact(rows * TOKENS_PER_ROW),
+        new_calls=None if before is None else max(0, population - before),
+        waiting=shortage(target, population),
+    )
+
+
+def _rows(target: Target) -> int:
+    """Rows of the dataset that a run is fed with; 100 where it is fed with a file."""
+    for path in ("dataset", "input.dataset"):
+        if found := target.inputs.get(path):
+            return int(found.outputs.get("trainRows", 0))
+    return 100

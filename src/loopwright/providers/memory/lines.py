@@ -1,0 +1,126 @@
+"""An append-only file of JSON lines that several processes share and that survives kills.
+
+One event is one `write`; what a killed writer left half-written is cut off by the next one.
+Knows nothing of what the events mean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from loopwright.errors import PermanentError
+
+
+class News(NamedTuple):
+    """Events since the last look. `from_start`: forget what was known before."""
+
+    events: list[Any]
+    from_start: bool
+
+
+class LineFile:
+    """Reads never lock and never create the file; writes happen under `locked`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._data = -1
+        self._inode = -1
+        self._offset = 0
+        self._lock = -1
+        self._depth = 0
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the writers' lock of all processes. May be nested by one thread."""
+        if self._depth == 0:
+            if self._lock < 0:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def news(self) -> News:
+        """Whole lines that were not yet read; a line without its end is left alone."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            forgot = self._inode >= 0
+            self._forget()
+            return News([], forgot)
+        from_start = found.st_ino != self._inode or found.st_size < self._offset
+        if from_start:
+            self._forget()
+            self._open()
+        elif found.st_size == self._offset:
+            return News([], from_start=False)
+        return News(self._read_lines(), from_start)
+
+    def append(self, event: Any) -> None:
+        """Hand one event to the kernel, after `news` and under the lock."""
+        if self._data < 0:
+            self._open()
+        self._cut_torn_tail()
+        line = orjson.dumps(event) + b"\n"
+        try:
+            written = os.write(self._data, line)
+        except OSError as error:
+            raise _unwritable(self._path, error.strerror) from error
+        if written < len(line):
+            os.ftruncate(self._data, self._offset)
+            raise _unwritable(self._path, "no space left")
+        self._offset += written
+
+    def rewrite(self, events: Iterable[Any]) -> None:
+        """Put these events in the place of all others, whole or not at all, under the lock."""
+        fresh = Path(f"{self._path}.new")
+        fresh.write_bytes(b"".join(orjson.dumps(event) + b"\n" for event in events))
+        fresh.replace(self._path)
+        self._forget()
+        self._open()
+        self._offset = os.fstat(self._data).st_size
+
+    def close(self) -> None:
+        self._forget()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _open(self) -> None:
+        self._data = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._inode = os.fstat(self._data).st_ino
+
+    def _forget(self) -> None:
+        if self._data >= 0:
+            with suppress(OSError):
+                os.close(self._data)
+        self._data, self._inode, self._offset = -1, -1, 0
+
+    def _read_lines(self) -> list[Any]:
+        size = os.fstat(self._data).st_size
+        block = os.pread(self._data, size - self._offset, self._offset)
+        whole = block[: block.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [orjson.loads(line) for line in whole.splitlines()]
+
+    def _cut_torn_tail(self) -> None:
+        if os.fstat(self._data).st_size > self._offset:
+            os.ftruncate(self._data, self._offset)
+
+
+def _unwritable(path: Path, why: str | None) -> PermanentError:
+    return PermanentError(
+        f"cannot write the world file {path}: {why}", hint="free space, or move the world"
+    )
