@@ -179,17 +179,19 @@ def _width(text: str) -> int:
 
 def _window(line: str, column: int, room: int) -> tuple[str, int]:
     """The part of a line around `column` that fits `room` cells, and the caret's cell in it."""
-    index = min(column - 1, len(line))
-    start = 0
-    while start < index and _width(line[start:index]) > room * 2 // 3 and _width(line) > room:
-        start += 1
-    shown = ("…" if start else "") + line[start:]
-    offset = _width(shown[: index - start + (1 if start else 0)])
-    if _width(shown) > room:
-        while _width(shown) > room - 1:
-            shown = shown[:-1]
-        shown += "…"
-    return shown, offset
+    caret = min(column - 1, len(line))
+    if _width(line) <= room:
+        return line, _width(line[:caret])
+    start, left = caret, 0
+    while start and left + _cells(line[start - 1]) <= room * 2 // 3:
+        start -= 1
+        left += _cells(line[start])
+    end, used = caret, left
+    while end < len(line) and used + _cells(line[end]) <= room - 2:
+        used += _cells(line[end])
+        end += 1
+    before, after = "…" if start else "", "…" if end < len(line) else ""
+    return f"{before}{line[start:end]}{after}", left + len(before)
 
 
 def _fill(head: str, text: str, width: int) -> Iterator[str]:

@@ -16,7 +16,7 @@ from loopwright.manifests.secrets import MASK, is_secret_name
 from loopwright.manifests.source import Source
 from loopwright.manifests.spans import Node, find, locate
 
-Path_ = Sequence[str | int]
+FieldPath = Sequence[str | int]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Document:
         """The line of the document's first value, from 1."""
         return self.source.span(self.first).line
 
-    def span(self, path: Path_ = (), *, key: bool = False) -> Span:
+    def span(self, path: FieldPath = (), *, key: bool = False) -> Span:
         """The place of the value (or its key) at `path`, or of its nearest parent that exists."""
         return self.source.span(self._offset(path, key=key))
 
@@ -77,16 +77,21 @@ class Document:
         self,
         code: str,
         message: str,
-        path: Path_ = (),
+        path: FieldPath = (),
         *,
         key: bool = False,
         found: str = "",
         allowed: tuple[str, ...] = (),
         nearest: str = "",
         hint: str = "",
+        hide: bool = False,
     ) -> Diagnostic:
-        """An error at the value (or key) at `path`; the value of a secret field is not echoed."""
-        if found and not key and any(isinstance(part, str) and is_secret_name(part) for part in path):
+        """An error at the value (or key) at `path`; `hide` keeps the value out of sight.
+
+        The value of a field that is named like a secret is always hidden.
+        """
+        hide = hide or (not key and any(is_secret_name(str(part)) for part in path))
+        if hide and found:
             message, found = message.replace(found, MASK), MASK
         diagnostic = self.source.problem(
             code,
@@ -97,14 +102,20 @@ class Document:
             nearest=nearest,
             hint=hint,
         )
-        return replace(diagnostic, field=field_path(path), address=self.address)
+        line = _cut(diagnostic) if hide else diagnostic.source_line
+        return replace(diagnostic, field=field_path(path), address=self.address, source_line=line)
 
     @cached_property
     def _tree(self) -> Node:
         return locate(self.source.text[self.start : self.end])
 
-    def _offset(self, path: Path_, *, key: bool) -> int:
+    def _offset(self, path: FieldPath, *, key: bool) -> int:
         return self.start + find(self._tree, path, key=key) if path else self.first
+
+
+def _cut(diagnostic: Diagnostic) -> str:
+    line, start = diagnostic.source_line, diagnostic.span.column - 1 if diagnostic.span else 0
+    return line[:start] + MASK if len(line) > start else line
 
 
 def _text(value: Any) -> str:

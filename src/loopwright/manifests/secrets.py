@@ -163,7 +163,7 @@ def find_literal_secrets(document: Document) -> list[Diagnostic]:
             "literal-secret",
             f"{finding.what} stands here in plain text",
             finding.path,
-            found=MASK,
+            hide=True,
             hint="put it into an environment variable or a file and refer to it:"
             " {env: NAME} or {file: path}",
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from loopwright.manifests.diagnostics import Diagnostic, Severity, Span
 from loopwright.manifests.secrets import masked
 
+_MAX_SHOWN = 2_000
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -39,11 +40,12 @@ class Source:
         return Span(self.name, row + 1, offset - self._starts[row] + 1)
 
     def line(self, number: int) -> str:
-        """Line `number` (from 1) without its break and with secrets masked; "" past the end."""
+        """Line `number` (from 1) with secrets masked; "" past the end or when it is too long."""
         if not 1 <= number <= len(self._starts):
             return ""
         ends = [*self._starts[number : number + 1], len(self.text)]
-        return self._shown[self._starts[number - 1] : ends[0]].rstrip("\r\n")
+        start = self._starts[number - 1]
+        return "" if ends[0] - start > _MAX_SHOWN else self._shown[start : ends[0]].rstrip("\r\n")
 
     def problem(
         self,

@@ -33,6 +33,12 @@ def event_stream(text: str) -> Callable[[], _Event]:
     return read
 
 
+def start_of(event: _Event) -> int:
+    """The offset of an event's first character."""
+    offset: int = event.start_mark.index
+    return offset
+
+
 def locate(text: str) -> Node:
     """The tree of offsets of a text that holds one well-formed document."""
     read = event_stream(text)
@@ -52,9 +58,9 @@ def find(root: Node, path: Sequence[str | int], *, key: bool = False) -> int:
 
 
 def _node(read: Callable[[], _Event], event: _Event, anchors: dict[str, Node]) -> Node:
-    offset = event.start_mark.index
+    offset = start_of(event)
     if isinstance(event, yaml.AliasEvent):
-        target = anchors.get(event.anchor, Node(offset))
+        target = anchors.get(event.anchor or "", Node(offset))
         return Node(offset, children=target.children)
     node = Node(offset)
     if isinstance(event, yaml.MappingStartEvent):
@@ -68,13 +74,13 @@ def _node(read: Callable[[], _Event], event: _Event, anchors: dict[str, Node]) -
 
 
 def _fill_mapping(read: Callable[[], _Event], node: Node, anchors: dict[str, Node]) -> None:
-    while not isinstance(key := read(), yaml.MappingEndEvent):
-        if not isinstance(key, yaml.ScalarEvent):
+    while type(key := read()) is not yaml.MappingEndEvent:
+        if type(key) is not yaml.ScalarEvent:
             _node(read, key, anchors)
             _node(read, read(), anchors)
             continue
         value = _node(read, read(), anchors)
-        value.key = key.start_mark.index
+        value.key = start_of(key)
         if key.anchor:
             anchors[key.anchor] = Node(value.key)
         node.children.setdefault(key.value, value)

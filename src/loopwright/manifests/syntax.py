@@ -9,7 +9,7 @@ import yaml
 from loopwright.manifests.diagnostics import Diagnostic
 from loopwright.manifests.source import Source
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\ufeff")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAB_INDENT = re.compile(r"[ \-]*\t")
 _HINTS = {
     "mapping values are not allowed": "check the indentation, or quote a value that holds `: `",
@@ -42,15 +42,17 @@ def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
 def _marked(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
     problem = error.problem or "not YAML"
     mark = error.problem_mark or error.context_mark
-    if "end of stream" in problem and error.context_mark:
-        mark = error.context_mark
+    if mark and error.context_mark and not source.text[mark.index :].strip():
+        mark = error.context_mark  # at the end of the file there is nothing to show
     offset = mark.index if mark else 0
     if (tab := _tab_before(source.text, offset)) is not None:
         message = "a tab is not allowed in indentation"
         return source.problem("tab-indentation", message, tab, hint="indent with spaces")
     context = f", {error.context}" if error.context else ""
     hint = next((text for part, text in _HINTS.items() if part in problem), "")
-    return source.problem("yaml-syntax", f"cannot parse YAML: {problem}{context}", offset, hint=hint)
+    return source.problem(
+        "yaml-syntax", f"cannot parse YAML: {problem}{context}", offset, hint=hint
+    )
 
 
 def _tab_before(text: str, offset: int) -> int | None:

@@ -15,7 +15,7 @@ from loopwright.manifests.diagnostics import Diagnostic, nearest
 from loopwright.manifests.document import Document
 from loopwright.manifests.scalars import resolve_plain
 from loopwright.manifests.source import Source
-from loopwright.manifests.spans import event_stream
+from loopwright.manifests.spans import event_stream, start_of
 from loopwright.manifests.syntax import syntax_problem
 
 MAX_DEPTH = 64
@@ -51,8 +51,8 @@ def parse(source: Source) -> Parsed:
     try:
         read = event_stream(source.text)
         read()
-        while isinstance(event := read(), yaml.DocumentStartEvent):
-            _read_document(source, event.start_mark.index, read, parsed)
+        while type(event := read()) is yaml.DocumentStartEvent:
+            _read_document(source, start_of(event), read, parsed)
     except yaml.YAMLError as error:
         parsed.diagnostics.append(syntax_problem(source, error))
     except _Stop:
@@ -60,12 +60,10 @@ def parse(source: Source) -> Parsed:
     return parsed
 
 
-def _read_document(
-    source: Source, start: int, read: Callable[[], _Event], parsed: Parsed
-) -> None:
+def _read_document(source: Source, start: int, read: Callable[[], _Event], parsed: Parsed) -> None:
     builder = _Builder(source, read, parsed.diagnostics)
     event = read()
-    first = event.start_mark.index
+    first = start_of(event)
     data = builder.value(event, 0)
     end = read().end_mark.index
     if isinstance(data, dict):
@@ -94,10 +92,8 @@ class _Builder:
         kind = type(event)
         if kind is yaml.AliasEvent:
             return self._alias(event)
-        if kind is yaml.ScalarEvent:
-            value = self._scalar(event)
-        else:
-            value = self._collection(event, depth)
+        is_scalar = kind is yaml.ScalarEvent
+        value = self._scalar(event) if is_scalar else self._collection(event, depth)
         if event.anchor:
             self._anchors[event.anchor] = value
         return value
@@ -110,7 +106,7 @@ class _Builder:
         self._note(code, message, event, **facts)
 
     def _note(self, code: str, message: str, event: _Event, **facts: Any) -> None:
-        offset = event.start_mark.index
+        offset = start_of(event)
         self._diagnostics.append(self._source.problem(code, message, offset, **facts))
 
     def _scalar(self, event: _Event) -> Any:
@@ -165,7 +161,7 @@ class _Builder:
                 self._duplicate(key, event, places[key])
                 continue
             mapping[key] = value
-            places[key] = event.start_mark.index
+            places[key] = start_of(event)
         return mapping
 
     def _key(self, event: _Event, depth: int) -> str | None:
@@ -216,8 +212,9 @@ class _Builder:
 
 
 def _weight(value: Any) -> int:
+    """What a copy of the value costs: its nodes, long text counted by its length."""
     if isinstance(value, dict):
-        return 1 + sum(_weight(item) + len(key) // _CHARACTERS_PER_NODE for key, item in value.items())
+        return 1 + sum(_weight(key) + _weight(item) for key, item in value.items())
     if isinstance(value, list):
         return 1 + sum(map(_weight, value))
     return 1 + (len(value) // _CHARACTERS_PER_NODE if isinstance(value, str) else 0)
