@@ -1,0 +1,207 @@
+"""The state file on disk: making it, copying it, opening it to read or to write.
+
+At rest the state is one file. While a session writes, it is in WAL mode with `-wal` and `-shm`
+beside it. Reading never creates, changes or removes anything of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+from loopwright.errors import StateError, StateVersionError
+from loopwright.state import schema, upgrades
+from loopwright.state.refusals import REBUILD, explained
+
+_BUSY_SECONDS = 15.0
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that cannot change `path`, in the current format.
+
+    A missing file reads as an empty state, an older format is upgraded in a copy in memory.
+    Raises StateError, StateVersionError.
+    """
+    with explained(path):
+        if not path.exists():
+            return _empty()
+        connection = _existing(path, mode="ro")
+        try:
+            found = known_format(connection, path)
+        except sqlite3.OperationalError as problem:
+            connection.close()
+            if problem.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+                raise
+            return _recovered(path)
+        except BaseException:
+            connection.close()
+            raise
+        if found == schema.FORMAT:
+            return connection
+        with closing(connection):
+            return _in_memory(connection)
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """A connection whose commits are on disk when they return; makes a missing file.
+
+    What it finds may be in an older format. Raises StateError, StateVersionError.
+    """
+    with explained(path):
+        if not path.exists():
+            _create(path)
+        connection = _existing(path, mode="rw")
+        try:
+            known_format(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def close_written(connection: sqlite3.Connection) -> None:
+    """Close a writing connection, leaving one file unless somebody is reading at this moment."""
+    with closing(connection):
+        try:
+            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.OperationalError:
+            return  # the next session tidies up; the content is safe either way
+
+
+def keep_copy(path: Path, target: Path) -> None:
+    """Copy the committed content of the state to `target`, durably, replacing what is there."""
+    with _draft_of(target) as draft:
+        with closing(_connect(path, mode="ro")) as source, closing(_connect(draft)) as copy:
+            source.backup(copy)
+        os.replace(draft, target)
+        _sync_folder(target.parent)
+
+
+def known_format(connection: sqlite3.Connection, path: Path) -> int:
+    """The format of the file. Raises StateVersionError when it is newer than ours."""
+    found = schema.fact(connection, "format")
+    if not isinstance(found, int):
+        raise StateError(f"the state {path} does not say its format", hint=REBUILD)
+    if found > schema.FORMAT:
+        raise StateVersionError(
+            f"the state {path} has format {found}; this loopwright knows up to {schema.FORMAT}",
+            hint="Use the newer loopwright that wrote it.",
+        )
+    return found
+
+
+def check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises StateError when the file's structure is damaged; 2 ms for 1,000 resources."""
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StateError(f"the state {path} is damaged: {found}", hint=REBUILD)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, and durable when it ends; takes the file's write lock at once."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite itself rolls back on some disk errors
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _create(path: Path) -> None:
+    """Make an empty state whole or not at all: a half-made one never bears its name."""
+    _make_folder(path.parent)
+    with _draft_of(path) as draft:
+        with closing(_connect(draft)) as connection, transaction(connection):
+            schema.lay_out(connection, lineage=uuid4().hex)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return  # another process was first; its file is as good
+    _sync_folder(path.parent)
+
+
+def _existing(path: Path, *, mode: str) -> sqlite3.Connection:
+    # No session leaves an empty file (see `_create`), yet SQLite would read one as an empty
+    # state: everything that exists would be planned a second time.
+    if not path.stat().st_size:
+        raise StateError(f"the state {path} is an empty file", hint=REBUILD)
+    return _connect(path, mode=mode)
+
+
+def _connect(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.lay_out(connection, lineage="")
+    return connection
+
+
+def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    source.backup(copy)
+    with transaction(copy):
+        upgrades.upgrade(copy)
+    return copy
+
+
+def _recovered(path: Path) -> sqlite3.Connection:
+    """What a file shows that was cut off while changing its journal mode.
+
+    Only a writer may roll it back, so a private copy is rolled back instead.
+    """
+    with tempfile.TemporaryDirectory(prefix="loopwright-") as folder:
+        for name in (path.name, f"{path.name}-journal", f"{path.name}-wal"):
+            if (path.parent / name).exists():
+                shutil.copyfile(path.parent / name, Path(folder, name))
+        with closing(_connect(Path(folder, path.name))) as copy:
+            known_format(copy, path)
+            return _in_memory(copy)
+
+
+@contextmanager
+def _draft_of(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, for this user alone, gone at the end unless it was renamed."""
+    draft = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
