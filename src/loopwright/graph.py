@@ -21,6 +21,8 @@ class Link:
     path: str
     pointer: Pointer
     is_input: bool = False
+    is_feeder: bool = False
+    """Not written at the path, but adds to what is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ def _links(resources: Mapping[Address, Resource], problems: list[Problem]) -> It
             if ref.feeders:
                 for feeder in feeders.get(target, ()):
                     if feeder != address:
-                        yield Link(address, feeder, Edge.NEEDS, path, Pointer(feeder))
+                        yield Link(
+                            address, feeder, Edge.NEEDS, path, Pointer(feeder), is_feeder=True
+                        )
 
 
 def _resolve(target: Address, resources: Mapping[Address, Resource]) -> Address | None:
@@ -131,9 +135,7 @@ def _feeders(resources: Mapping[Address, Resource]) -> dict[Address, list[Addres
     return found
 
 
-def _unresolved(
-    address: Address, found: Found, resources: Mapping[Address, Resource]
-) -> Problem:
+def _unresolved(address: Address, found: Found, resources: Mapping[Address, Resource]) -> Problem:
     wanted = found.pointer.address
     declared = tuple(sorted(str(other) for other in resources if other.kind in found.ref.kinds))
     return Problem(address, found.path, f"{wanted} is not declared", declared)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from loopwright.errors import ExitCode
 from loopwright.planning.change import Action, Change, Drift, Obstacle
@@ -44,7 +43,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning_:
+class Caution:
     """Something a person should know before saying yes."""
 
     address: str
@@ -96,7 +95,7 @@ class Plan:
     """Every address once, stages ascending; no-ops included."""
     drift: tuple[Drift, ...] = ()
     quiet: tuple[Quiet, ...] = ()
-    warnings: tuple[Warning_, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     totals: Totals = field(default_factory=Totals)
     envelope: Envelope = field(default_factory=Envelope)
     selection: Selection = field(default_factory=Selection)
@@ -134,12 +133,7 @@ class Plan:
             return ExitCode.DECISION
         if not detailed or self.is_empty:
             return ExitCode.DONE
-        writes = any(change.action.writes and change.obstacle is Obstacle.NONE
-                     for change in self.changes)
+        writes = any(
+            change.action.writes and change.obstacle is Obstacle.NONE for change in self.changes
+        )
         return ExitCode.CHANGES if writes else ExitCode.WAITING
-
-
-def plan_id(identity: Mapping[str, Any], digest: str) -> str:
-    """Short id of a plan: the same inputs give the same id."""
-    del identity
-    return digest.removeprefix("sha256:")[:12]

@@ -132,8 +132,9 @@ class Trigger(Model):
 class Budget(Model):
     """Upper bounds; a plan whose estimate exceeds one is refused (exit 7)."""
 
-    cost: float | None = Field(None, gt=0, description="Money, in the provider's currency.",
-                               examples=[200])
+    cost: float | None = Field(
+        None, gt=0, description="Money, in the provider's currency.", examples=[200]
+    )
     hours: float | None = Field(None, gt=0, description="Hours of running time.", examples=[6])
     tokens: int | None = Field(None, gt=0, description="Tokens processed.", examples=[5_000_000])
 
@@ -164,9 +165,25 @@ class SeriesSpec(RealisedSpec):
         examples=[{"every": "7d"}],
     )
     attempts: Annotated[int, POLICY] = Field(
-        3, ge=1, le=10,
-        description="How often a run that failed for a passing reason is tried.", examples=[3]
+        3,
+        ge=1,
+        le=10,
+        description="How often a run that failed for a passing reason is tried.",
+        examples=[3],
     )
+
+
+class Promotion(NamedTuple):
+    """How a better revision takes over a field of a standing resource."""
+
+    field: str
+    """Top-level spec field that the promoted pointer replaces."""
+    candidate: Address
+    """The series whose newest revision is the candidate."""
+    eval_run: Address
+    min_composite: float | None
+    max_regression: float | None
+    manual: bool
 
 
 class Found(NamedTuple):
@@ -249,6 +266,10 @@ class Resource(Model):
     def references(self) -> Iterator[Found]:
         """Every reference in the spec, in field order."""
         yield from _references(self.spec, ("spec",))
+
+    def promotion(self) -> Promotion | None:
+        """What is promoted to it, and behind which gate."""
+        return None
 
     def feeds(self) -> Address | None:
         """The resource that it adds to: whoever needs that with `feeders` needs this first."""

@@ -14,11 +14,13 @@ from loopwright.resources.markers import MANIFEST_PATH, POLICY, Ref
 class BatchInput(Model):
     """The requests: exactly one."""
 
-    dataset: Annotated[str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)] = Field(
-        None, description="A dataset version.", examples=["Dataset/router-sft@3"]
-    )
+    dataset: Annotated[
+        str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
+    ] = Field(None, description="A dataset version.", examples=["Dataset/router-sft@3"])
     file: Annotated[str | None, MANIFEST_PATH] = Field(
-        None, min_length=1, description="JSONL in the OpenAI or Ark batch line format.",
+        None,
+        min_length=1,
+        description="JSONL in the OpenAI or Ark batch line format.",
         examples=["batch/questions.jsonl"],
     )
 
@@ -42,14 +44,14 @@ class BatchInferenceSpec(RealisedSpec):
         description="The requests.", examples=[{"file": "batch/questions.jsonl"}]
     )
     output: str = Field(
-        min_length=1, description="Folder or prefix for results and errors.",
+        min_length=1,
+        description="Folder or prefix for results and errors.",
         examples=["batch/answers"],
     )
-    completion_window: Duration = Field(
-        "1d", description="How long it may take.", examples=["12h"]
-    )
+    completion_window: Duration = Field("1d", description="How long it may take.", examples=["12h"])
     budget: Annotated[Budget | None, POLICY] = Field(
-        None, description="Upper bounds; an estimate above one is refused.",
+        None,
+        description="Upper bounds; an estimate above one is refused.",
         examples=[{"cost": 20}],
     )
 

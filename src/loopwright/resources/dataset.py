@@ -42,9 +42,7 @@ class Source(Model):
     @model_validator(mode="after")
     def _one(self) -> Source:
         if (self.lake is None) == (self.inference_dataset is None):
-            raise PydanticCustomError(
-                "exactly_one", "give exactly one of lake, inferenceDataset"
-            )
+            raise PydanticCustomError("exactly_one", "give exactly one of lake, inferenceDataset")
         return self
 
 
@@ -52,7 +50,9 @@ class Filter(Model):
     """Which calls are in the population."""
 
     from_: Moment | None = Field(
-        None, alias="from", description="First call date, inclusive (UTC).",
+        None,
+        alias="from",
+        description="First call date, inclusive (UTC).",
         examples=["2026-10-01"],
     )
     to: Moment | None = Field(
@@ -65,11 +65,14 @@ class Filter(Model):
         (), description="Endpoint names as recorded.", examples=[["ticket-router"]]
     )
     where: str | None = Field(
-        None, min_length=1, description="SQL condition over the metadata columns.",
+        None,
+        min_length=1,
+        description="SQL condition over the metadata columns.",
         examples=["input_tokens < 4000 AND NOT has_tools"],
     )
     response_schema: dict[str, Any] | None = Field(
-        None, description="JSON Schema that the answer must satisfy as JSON.",
+        None,
+        description="JSON Schema that the answer must satisfy as JSON.",
         examples=[{"type": "object", "required": ["queue"]}],
     )
 
@@ -89,16 +92,15 @@ class Sampling(Model):
         None, gt=0, le=1, description="Share of the calls, above 0, at most 1.", examples=[0.2]
     )
     count: int | None = Field(
-        None, gt=0,
+        None,
+        gt=0,
         description="Number of rows after cleaning. Fewer in the lake: no version, waiting.",
         examples=[10_000],
     )
     order: Literal["random", "chronological", "reverseChronological"] | None = Field(
         None, description="Order of a count; default random.", examples=["chronological"]
     )
-    salt: str = Field(
-        "", description="Another salt picks another sample.", examples=["2026-q4"]
-    )
+    salt: str = Field("", description="Another salt picks another sample.", examples=["2026-q4"])
     independent: bool = Field(
         False,
         description="Rank by a salted hash: samples of different salts are independent draws, "
@@ -157,12 +159,14 @@ class Target(Model):
     """A new dataset, or a new version of an existing one."""
 
     new: str | None = Field(
-        None, pattern=f"^{NAME_PATTERN}$",
+        None,
+        pattern=f"^{NAME_PATTERN}$",
         description="Name of a new dataset, which nobody owns yet. Default: this resource's.",
         examples=["router-sft"],
     )
     version_of: Annotated[str | None, Ref(("Dataset",))] = Field(
-        None, description="An existing Dataset that gets a new version.",
+        None,
+        description="An existing Dataset that gets a new version.",
         examples=["Dataset/router-sft"],
     )
 
@@ -178,22 +182,26 @@ class DatasetSpec(SeriesSpec):
 
     source: Source = Field(description="Where the calls come from.", examples=[{"lake": "main"}])
     filter: Filter = Field(
-        default_factory=Filter, description="Which calls are in the population.",
+        default_factory=Filter,
+        description="Which calls are in the population.",
         examples=[{"endpoints": ["ticket-router"]}],
     )
     sampling: Sampling = Field(
-        default_factory=Sampling, description="How many of them, and which.",
+        default_factory=Sampling,
+        description="How many of them, and which.",
         examples=[{"ratio": 0.2}],
     )
     cleaning: Cleaning = Field(
         default_factory=Cleaning, description="What is left out.", examples=[{"dedup": "exact"}]
     )
     split: Split = Field(
-        default_factory=Split, description="Training and validation.",
+        default_factory=Split,
+        description="Training and validation.",
         examples=[{"validation": 0.1}],
     )
     target: Annotated[Target, IMMUTABLE] = Field(
-        default_factory=Target, description="A new dataset or a new version of one.",
+        default_factory=Target,
+        description="A new dataset or a new version of one.",
         examples=[{"versionOf": "Dataset/router-sft"}],
     )
     format: Literal["sft"] = Field("sft", description="Format; sft only.", examples=["sft"])

@@ -22,7 +22,8 @@ class Redaction(Model):
         (), description="Built-in detectors.", examples=[["email", "phone"]]
     )
     patterns: dict[str, str] = Field(
-        default_factory=dict, description="Own regular expressions, by label.",
+        default_factory=dict,
+        description="Own regular expressions, by label.",
         examples=[{"order": r"ORD-\d{8}"}],
     )
 
@@ -43,19 +44,19 @@ class DeliverySpec(RealisedSpec):
         description="Whose calls. Preset endpoints cannot deliver.",
         examples=["support-chat"],
     )
-    lake: Annotated[str, Ref(("Lake",))] = Field(
-        description="Where they go.", examples=["main"]
-    )
+    lake: Annotated[str, Ref(("Lake",))] = Field(description="Where they go.", examples=["main"])
     enabled: bool = Field(True, description="On or off.", examples=[False])
     rate: float = Field(
         1.0, gt=0, le=1, description="Share of calls that is recorded.", examples=[0.25]
     )
     redaction: Redaction = Field(
-        default_factory=Redaction, description="What is replaced before it is stored.",
+        default_factory=Redaction,
+        description="What is replaced before it is stored.",
         examples=[{"detectors": ["email", "phone"]}],
     )
     subject: Subject = Field(
-        default_factory=Subject, description="Where the end user's id is found.",
+        default_factory=Subject,
+        description="Where the end user's id is found.",
         examples=[{"header": "x-user-id"}],
     )
     on_failure: Literal["open", "closed"] = Field(

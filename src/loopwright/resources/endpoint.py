@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.manifests.secrets import SecretRef
-from loopwright.resources.base import Model, RealisedSpec, Resource
+from loopwright.resources.address import Address
+from loopwright.resources.base import Model, Promotion, RealisedSpec, Resource
 from loopwright.resources.markers import COSMETIC, IMMUTABLE, POLICY, WRITE_ONLY, Edge, Ref
 
 
@@ -23,7 +24,8 @@ class Upstream(Model):
     """Any OpenAI-compatible server."""
 
     url: str = Field(
-        pattern=r"^https?://", description="Base URL, up to and with /v1.",
+        pattern=r"^https?://",
+        description="Base URL, up to and with /v1.",
         examples=["https://api.example.com/v1"],
     )
     api_key: Annotated[SecretRef | None, WRITE_ONLY] = Field(
@@ -39,15 +41,18 @@ class ModelSource(Model):
         None, description="A base model of the provider.", examples=["builtin:tiny-chat"]
     )
     model: Annotated[str | None, Ref(("Model",), is_input=True, revisions=True)] = Field(
-        None, description="A registered model, with a revision or alias.",
+        None,
+        description="A registered model, with a revision or alias.",
         examples=["Model/router@champion"],
     )
     fine_tune_job: Annotated[str | None, Ref(("FineTuneJob",), is_input=True)] = Field(
-        None, description="The newest model of a fine-tune job.",
+        None,
+        description="The newest model of a fine-tune job.",
         examples=["FineTuneJob/router"],
     )
     upstream: Upstream | None = Field(
-        None, description="An OpenAI-compatible server.",
+        None,
+        description="An OpenAI-compatible server.",
         examples=[{"url": "https://api.example.com/v1", "model": "gpt-oss-120b"}],
     )
 
@@ -78,7 +83,9 @@ class Gate(Model):
         None, ge=0, le=100, description="Least composite score, 0-100.", examples=[80]
     )
     max_regression: float | None = Field(
-        None, ge=0, le=100,
+        None,
+        ge=0,
+        le=100,
         description="How many points any capability may fall behind the incumbent.",
         examples=[1.5],
     )
@@ -91,7 +98,8 @@ class Promote(Model):
     """Take over the model of a job once its gate is passed."""
 
     from_: Annotated[str, Ref(("FineTuneJob",), Edge.READS)] = Field(
-        alias="from", description="The job whose newest model is the candidate.",
+        alias="from",
+        description="The job whose newest model is the candidate.",
         examples=["FineTuneJob/router"],
     )
     gate: Gate = Field(
@@ -117,11 +125,13 @@ class EndpointSpec(RealisedSpec):
     )
     running: bool = Field(True, description="Running or stopped.", examples=[False])
     rate_limit: RateLimit | None = Field(
-        None, description="Bounds on traffic; default: the provider's.",
+        None,
+        description="Bounds on traffic; default: the provider's.",
         examples=[{"rpm": 600, "tpm": 200000}],
     )
     promote: Annotated[Promote | None, POLICY] = Field(
-        None, description="When a better model takes over.",
+        None,
+        description="When a better model takes over.",
         examples=[{"from": "FineTuneJob/router", "gate": {"evalRun": "EvalRun/candidate"}}],
     )
     description: Annotated[str, COSMETIC] = Field(
@@ -132,7 +142,8 @@ class EndpointSpec(RealisedSpec):
     def _promotable(self) -> EndpointSpec:
         if self.promote and self.type == "preset":
             raise PydanticCustomError(
-                "promote_preset", "a preset endpoint serves the provider's model: nothing can "
+                "promote_preset",
+                "a preset endpoint serves the provider's model: nothing can "
                 "be promoted to it; make it type: custom",
             )
         return self
@@ -147,3 +158,16 @@ class Endpoint(Resource):
         description="What is served.",
         examples=[{"provider": "local", "model": {"base": "builtin:tiny-chat"}}],
     )
+
+    def promotion(self) -> Promotion | None:
+        promote = self.spec.promote
+        if promote is None:
+            return None
+        return Promotion(
+            field="model",
+            candidate=Address.parse(promote.from_),
+            eval_run=Address.parse(promote.gate.eval_run),
+            min_composite=promote.gate.min_composite,
+            max_regression=promote.gate.max_regression,
+            manual=promote.approve == "manual",
+        )

@@ -21,11 +21,13 @@ class EvalRunSpec(SeriesSpec):
         examples=["router-candidate"],
     )
     baseline: Annotated[str | None, Ref(("Endpoint",), is_input=True)] = Field(
-        None, description="An endpoint to compare with, on the same items.",
+        None,
+        description="An endpoint to compare with, on the same items.",
         examples=["router"],
     )
     budget: Annotated[Budget | None, POLICY] = Field(
-        None, description="Upper bounds; an estimate above one is refused.",
+        None,
+        description="Upper bounds; an estimate above one is refused.",
         examples=[{"cost": 20}],
     )
 

@@ -11,35 +11,47 @@ from loopwright.resources.base import Many, Model, Nature, Resource, Spec
 from loopwright.resources.markers import MANIFEST_PATH, NAME_PATTERN, Edge, Ref
 
 Method = Literal[
-    "exactMatch", "includes", "regex", "f1", "rougeL", "numeric", "jsonValid", "jsonSchema",
-    "toolCall", "multipleChoice", "judge",
+    "exactMatch",
+    "includes",
+    "regex",
+    "f1",
+    "rougeL",
+    "numeric",
+    "jsonValid",
+    "jsonSchema",
+    "toolCall",
+    "multipleChoice",
+    "judge",
 ]
 
 
 class SuiteDataset(Model):
     """One scored set of questions."""
 
-    name: str = Field(pattern=f"^{NAME_PATTERN}$", description="Name in reports.",
-                      examples=["paraphrases"])
+    name: str = Field(
+        pattern=f"^{NAME_PATTERN}$", description="Name in reports.", examples=["paraphrases"]
+    )
     file: Annotated[str | None, MANIFEST_PATH] = Field(
-        None, min_length=1, description="JSONL or CSV, relative to this manifest.",
+        None,
+        min_length=1,
+        description="JSONL or CSV, relative to this manifest.",
         examples=["eval/paraphrases.jsonl"],
     )
     dataset: Annotated[
         str | None, Ref(("Dataset",), Edge.NEEDS, is_input=True, revisions=True, feeders=True)
     ] = Field(
-        None, description="The validation split of a dataset version.",
+        None,
+        description="The validation split of a dataset version.",
         examples=["Dataset/router-sft"],
     )
     method: Method = Field(description="How answers are scored.", examples=["exactMatch"])
-    weight: float = Field(
-        1, gt=0, description="Weight within the capability.", examples=[2]
-    )
+    weight: float = Field(1, gt=0, description="Weight within the capability.", examples=[2])
     system_prompt: str | None = Field(
         None, description="System prompt put before each question.", examples=["Answer in JSON."]
     )
     parameters: dict[str, Any] = Field(
-        default_factory=dict, description="Request parameters and settings of the method.",
+        default_factory=dict,
+        description="Request parameters and settings of the method.",
         examples=[{"temperature": 0}],
     )
 
@@ -55,7 +67,8 @@ class Capability(Model):
 
     name: str = Field(min_length=1, description="Name in reports.", examples=["routing"])
     datasets: Many[SuiteDataset] = Field(
-        min_length=1, description="What it is scored on.",
+        min_length=1,
+        description="What it is scored on.",
         examples=[[{"name": "paraphrases", "file": "eval/p.jsonl", "method": "exactMatch"}]],
     )
 
@@ -64,7 +77,8 @@ class EvalSuiteSpec(Spec):
     """Capabilities and their datasets."""
 
     capabilities: Many[Capability] = Field(
-        min_length=1, description="The composite score is the mean of these.",
+        min_length=1,
+        description="The composite score is the mean of these.",
         examples=[[{"name": "routing", "datasets": []}]],
     )
 
@@ -74,7 +88,8 @@ class EvalSuiteSpec(Spec):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise PydanticCustomError(
-                "distinct", "capability names must differ; {twice} is there twice",
+                "distinct",
+                "capability names must differ; {twice} is there twice",
                 {"twice": ", ".join(twice)},
             )
         return self

@@ -14,12 +14,17 @@ from loopwright.resources.markers import NAME_PATTERN, Ref
 class ExportSource(Model):
     """What is exported: exactly one of dataset, query, template."""
 
-    dataset: Annotated[str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)] = Field(
-        None, description="A dataset version; without @ the newest.",
+    dataset: Annotated[
+        str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
+    ] = Field(
+        None,
+        description="A dataset version; without @ the newest.",
         examples=["Dataset/router-sft@3"],
     )
     query: str | None = Field(
-        None, min_length=1, description="One SELECT over the view `calls`.",
+        None,
+        min_length=1,
+        description="One SELECT over the view `calls`.",
         examples=["SELECT call_id, request FROM calls WHERE outcome = 'ok'"],
     )
     template: str | None = Field(
@@ -35,9 +40,7 @@ class ExportSource(Model):
     @model_validator(mode="after")
     def _one(self) -> ExportSource:
         if sum(value is not None for value in (self.dataset, self.query, self.template)) != 1:
-            raise PydanticCustomError(
-                "exactly_one", "give exactly one of dataset, query, template"
-            )
+            raise PydanticCustomError("exactly_one", "give exactly one of dataset, query, template")
         if (self.dataset is None) != (self.lake is not None):
             raise PydanticCustomError(
                 "lake", "a query or template names its lake; a dataset does not"
@@ -51,12 +54,14 @@ class Destination(Model):
     """Where it goes: exactly one of the three."""
 
     inference_dataset: str | None = Field(
-        None, pattern=f"^{NAME_PATTERN}$",
+        None,
+        pattern=f"^{NAME_PATTERN}$",
         description="A new inference dataset: a named, encrypted set of calls.",
         examples=["october-errors"],
     )
     path: str | None = Field(
-        None, min_length=1,
+        None,
+        min_length=1,
         description="A folder (relative to the project) or an object-store prefix.",
         examples=["exports/router", "s3://bucket/exports/router/"],
     )
@@ -89,8 +94,10 @@ class ExportSpec(RealisedSpec):
     @model_validator(mode="after")
     def _keeps_name(self) -> ExportSpec:
         name = self.to.provider_dataset
-        if name and self.source.dataset and not self.source.dataset.partition("@")[0].endswith(
-            f"/{name}"
+        if (
+            name
+            and self.source.dataset
+            and not self.source.dataset.partition("@")[0].endswith(f"/{name}")
         ):
             raise PydanticCustomError(
                 "name_kept",

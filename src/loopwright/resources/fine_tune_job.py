@@ -19,9 +19,9 @@ class Validation(Model):
     percentage: int | None = Field(
         None, gt=0, lt=100, description="Percentage of the training set.", examples=[5]
     )
-    dataset: Annotated[str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)] = Field(
-        None, description="A dataset version.", examples=["Dataset/router-heldout"]
-    )
+    dataset: Annotated[
+        str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
+    ] = Field(None, description="A dataset version.", examples=["Dataset/router-heldout"])
 
     @model_validator(mode="after")
     def _one(self) -> Validation:
@@ -34,7 +34,9 @@ class FineTuneJobSpec(SeriesSpec):
     """What is tuned, on what, how."""
 
     base: str | None = Field(
-        None, min_length=1, description="A base model of the provider.",
+        None,
+        min_length=1,
+        description="A base model of the provider.",
         examples=["builtin:tiny-chat"],
     )
     model: Annotated[str | None, Ref(("Model",), is_input=True, revisions=True)] = Field(
@@ -64,7 +66,8 @@ class FineTuneJobSpec(SeriesSpec):
         1, ge=1, le=10, description="How many models of a run are kept.", examples=[3]
     )
     budget: Annotated[Budget | None, POLICY] = Field(
-        None, description="Upper bounds; an estimate above one is refused.",
+        None,
+        description="Upper bounds; an estimate above one is refused.",
         examples=[{"cost": 200}],
     )
 

@@ -16,7 +16,8 @@ class Weights(Part):
     """Where the weights are: exactly one."""
 
     path: str | None = Field(
-        None, min_length=1,
+        None,
+        min_length=1,
         description="A folder with safetensors, or an object-store prefix.",
         examples=["models/router"],
     )

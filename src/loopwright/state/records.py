@@ -121,6 +121,8 @@ class Record:
     spec: Mapping[str, Any] = field(default_factory=dict)
     """Last applied, in normal form."""
     fingerprint: str = ""
+    digest: str = ""
+    """What it gives to others, as of the last apply."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Reference path -> digest or id of what it pointed at when last applied."""

@@ -1,0 +1,166 @@
+"""Three-way comparison of a standing resource: last applied, desired, observed.
+
+Only declared fields are compared: a field that neither the manifest nor the last apply names
+is the provider's own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loopwright.planning.change import Drift, DriftClass
+from loopwright.providers.base import Capabilities, FieldChange
+from loopwright.resources.address import Address
+from loopwright.state.records import AcceptedDrift
+
+_ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "absent"})()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRules:
+    """What the kind and the provider say about fields; dotted paths cover what is below them."""
+
+    policy: frozenset[str]
+    write_only: frozenset[str]
+    immutable: frozenset[str]
+    updatable: frozenset[str] | None
+    ignored: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        policy: frozenset[str],
+        write_only: frozenset[str],
+        immutable: frozenset[str],
+        capabilities: Capabilities,
+        ignored: tuple[str, ...],
+    ) -> FieldRules:
+        return cls(
+            policy=policy,
+            write_only=write_only | capabilities.write_only,
+            immutable=immutable,
+            updatable=capabilities.updatable,
+            ignored=frozenset(path.removeprefix("spec.") for path in ignored),
+        )
+
+    def forces_replace(self, path: str) -> bool:
+        if covers(self.immutable, path):
+            return True
+        return self.updatable is not None and not covers(self.updatable, path)
+
+
+def covers(paths: frozenset[str], path: str) -> bool:
+    """Whether a path, or one it lies below, is among `paths`."""
+    while path:
+        if path in paths:
+            return True
+        path = path.rpartition(".")[0]
+    return False
+
+
+def leaves(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of every leaf; lists and empty objects are leaves."""
+    for name, value in spec.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[FieldChange]:
+    """Every leaf that differs between two specs, sorted by path."""
+    old, new = dict(leaves(before)), dict(leaves(after))
+    for path in sorted(old.keys() | new.keys()):
+        left, right = old.get(path), new.get(path)
+        if left != right and not _is_empty_pair(left, right):
+            yield FieldChange(path, left, right)
+
+
+def _is_empty_pair(left: Any, right: Any) -> bool:
+    """An empty object or list and nothing at all say the same."""
+    return left in (None, {}, []) and right in (None, {}, [])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What an update has to change, what changes in our record alone, and what drifted."""
+
+    in_world: tuple[FieldChange, ...]
+    recorded_only: tuple[FieldChange, ...]
+    drift: tuple[Drift, ...]
+
+
+def three_way(
+    address: Address,
+    *,
+    prior: Mapping[str, Any],
+    desired: Mapping[str, Any],
+    observed: Mapping[str, Any] | None,
+    rules: FieldRules,
+    accepted: Mapping[str, AcceptedDrift],
+) -> Comparison:
+    """Compare over declared fields. Without an observation the world is as last applied."""
+    if prior == desired and (observed is None or observed == desired):
+        return Comparison((), (), ())
+    return _Comparer(address, rules, accepted).run(
+        dict(leaves(prior)), dict(leaves(desired)), dict(leaves(observed or {}))
+    )
+
+
+class _Comparer:
+    def __init__(
+        self, address: Address, rules: FieldRules, accepted: Mapping[str, AcceptedDrift]
+    ) -> None:
+        self.address, self.rules, self.accepted = address, rules, accepted
+        self.in_world: list[FieldChange] = []
+        self.recorded: list[FieldChange] = []
+        self.drift: list[Drift] = []
+
+    def run(
+        self, prior: dict[str, Any], desired: dict[str, Any], observed: dict[str, Any]
+    ) -> Comparison:
+        for path in sorted(prior.keys() | desired.keys()):
+            self._field(path, prior.get(path), desired.get(path), observed.get(path, _ABSENT))
+        for path in sorted(observed.keys() - prior.keys() - desired.keys()):
+            if observed[path] not in (None, {}, []):
+                self._note(path, DriftClass.DEFAULT, None, observed[path])
+        return Comparison(tuple(self.in_world), tuple(self.recorded), tuple(self.drift))
+
+    def _field(self, path: str, prior: Any, desired: Any, observed: Any) -> None:
+        edited = prior != desired and not _is_empty_pair(prior, desired)
+        if covers(self.rules.policy, path):
+            if edited:
+                self.recorded.append(FieldChange(path, prior, desired))
+            return
+        known = observed is not _ABSENT and not covers(self.rules.write_only, path)
+        current = observed if known else prior
+        if current == desired or _is_empty_pair(current, desired):
+            if edited:
+                self.recorded.append(FieldChange(path, prior, desired))
+            return
+        if known and current != prior and not self._heals(path, prior, current):
+            return
+        if edited or current != prior:
+            forces = self.rules.forces_replace(path)
+            self.in_world.append(FieldChange(path, current, desired, forces_replace=forces))
+
+    def _heals(self, path: str, prior: Any, current: Any) -> bool:
+        """Note a change made outside; False when it is to be left as it is."""
+        accepted = self.accepted.get(path)
+        if accepted is not None and accepted.value == current:
+            self._note(path, DriftClass.ACCEPTED, prior, current, f"until {accepted.until}")
+            return False
+        if covers(self.rules.ignored, path):
+            self._note(path, DriftClass.IGNORED, prior, current)
+            return False
+        self._note(path, DriftClass.OUTSIDE, prior, current)
+        return True
+
+    def _note(
+        self, path: str, drift_class: DriftClass, before: Any, after: Any, note: str = ""
+    ) -> None:
+        self.drift.append(Drift(self.address, drift_class, path, before, after, note))

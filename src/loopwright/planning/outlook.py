@@ -1,0 +1,159 @@
+"""What a resource may assume of the ones it refers to, once their part of the plan is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loopwright.graph import Graph, Link
+from loopwright.hashing import digest
+from loopwright.planning.change import Unknown
+from loopwright.resources.address import Address
+from loopwright.resources.base import Resource
+from loopwright.resources.markers import Edge
+from loopwright.state.records import Record, Revision, RunStatus
+
+Inputs = Mapping[str, "str | Unknown"]
+"""Field path -> digest or id of what it points at, or what is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """One resource as those after it will find it."""
+
+    digest: str = ""
+    """What it gives to others; empty: not known yet."""
+    external_id: str = ""
+    stage: int = 0
+    """0: in place already; n: after stage n."""
+    note: str = ""
+    blocked: str = ""
+    """Why it will not come to be in this plan; empty: it will."""
+
+
+def revision_digest(revision: Revision) -> str:
+    """What a run gives to others: its result's digest where the provider tells one."""
+    return str(revision.outputs.get("digest") or revision.fingerprint)
+
+
+def fingerprint(resource: Resource, inputs: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Identity of a run: everything that decides its result."""
+    return digest(
+        {
+            "kind": resource.kind,
+            "spec": resource.deciding(),
+            "inputs": dict(sorted(inputs.items())),
+            "files": sorted(files.values()),
+        }
+    )
+
+
+def standing_digest(
+    resource: Resource,
+    decisive: Mapping[str, str],
+    *,
+    files: Mapping[str, str],
+    promoted: Mapping[str, Any],
+) -> str:
+    """What a standing or config resource gives to others; a promoted pointer counts as given."""
+    overridden = {path for path in decisive if path.partition(".")[0] in promoted}
+    inputs = {path: value for path, value in decisive.items() if path not in overridden}
+    return digest(
+        {
+            "identity": resource.identity() | dict(promoted),
+            "inputs": dict(sorted(inputs.items())),
+            "files": sorted(files.values()),
+        }
+    )
+
+
+def find_revision(record: Record | None, label: str) -> Revision | None:
+    """The succeeded revision that `@label` means: a version the provider gave, or our number."""
+    if record is None:
+        return None
+    if label == "latest":
+        return record.current_revision
+    done = [found for found in record.revisions if found.status is RunStatus.SUCCEEDED]
+    for found in reversed(done):
+        if str(found.outputs.get("version", "")) == label.removeprefix("v"):
+            return found
+    for found in reversed(done):
+        if label in found.outputs.get("aliases", ()) or str(found.number) == label:
+            return found
+    return None
+
+
+def resolve_inputs(
+    graph: Graph,
+    address: Address,
+    outlooks: Mapping[Address, Outlook],
+    records: Mapping[Address, Record],
+) -> tuple[dict[str, str], dict[str, str], dict[str, Unknown]]:
+    """Three maps by field path: decisive digests, ids of the rest, and what is not known yet."""
+    decisive: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    unknown: dict[str, Unknown] = {}
+    for link in graph.links(address):
+        if link.edge is not Edge.NEEDS or link.is_feeder:
+            continue
+        found = _value(graph, link, outlooks, records)
+        if isinstance(found, Unknown):
+            unknown[link.path] = found
+        elif link.is_input:
+            decisive[link.path] = found
+        elif link.target.kind != "Provider":
+            ids[link.path] = found
+    return decisive, ids, unknown
+
+
+def _value(
+    graph: Graph,
+    link: Link,
+    outlooks: Mapping[Address, Outlook],
+    records: Mapping[Address, Record],
+) -> str | Unknown:
+    outlook = outlooks[link.target]
+    if not link.is_input:
+        return outlook.external_id or _unknown(link.target, outlook)
+    makers = _makers(graph, link)
+    label = link.pointer.revision
+    if label != "latest":
+        pinned = (find_revision(records.get(maker), label) for maker in makers)
+        found = next((revision for revision in pinned if revision is not None), None)
+        return revision_digest(found) if found else Unknown(str(link.target), f"version {label}")
+    if len(makers) == 1:
+        return outlook.digest or _unknown(link.target, outlook)
+    return _newest(makers, outlooks, records)
+
+
+def _makers(graph: Graph, link: Link) -> list[Address]:
+    """Whoever makes versions of what the link points at, the named one first."""
+    return [link.target] + [
+        other.target
+        for other in graph.links(link.source)
+        if other.is_feeder and other.path == link.path and other.target.kind == link.target.kind
+    ]
+
+
+def _newest(
+    makers: list[Address],
+    outlooks: Mapping[Address, Outlook],
+    records: Mapping[Address, Record],
+) -> str | Unknown:
+    for maker in makers:
+        if not outlooks[maker].digest and not outlooks[maker].blocked:
+            return _unknown(maker, outlooks[maker])
+    found = [
+        revision
+        for maker in makers
+        if (record := records.get(maker)) and (revision := record.current_revision)
+    ]
+    if not found:
+        return _unknown(makers[0], outlooks[makers[0]])
+    best = max(found, key=lambda revision: int(revision.outputs.get("version", revision.number)))
+    return revision_digest(best)
+
+
+def _unknown(address: Address, outlook: Outlook) -> Unknown:
+    return Unknown(str(address), outlook.note)

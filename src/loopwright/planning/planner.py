@@ -1,0 +1,329 @@
+"""The plan of a situation: one decision an address, staged in causal order. Pure.
+
+An apply keeps the planner and asks it again for what was not known at plan time, so that both
+decide by the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from loopwright.errors import PlanError
+from loopwright.hashing import digest
+from loopwright.planning.change import Action, Change, Drift, Obstacle, Unknown
+from loopwright.planning.outlook import (
+    Outlook,
+    resolve_inputs,
+    revision_digest,
+    standing_digest,
+)
+from loopwright.planning.plan import Plan, Quiet
+from loopwright.planning.promotion import decide_promotion, effective_spec, promoted_fields
+from loopwright.planning.removal import decide_removals, guard_pruning, order_removals
+from loopwright.planning.runs import decide_run
+from loopwright.planning.situation import Situation
+from loopwright.planning.standing import Decision, decide_standing
+from loopwright.planning.totals import envelope, totals
+from loopwright.providers.base import Estimate, Observed
+from loopwright.resources.address import Address
+from loopwright.resources.base import Resource
+from loopwright.state.records import Record
+
+_BLOCKING = (Obstacle.BUDGET, Obstacle.PROTECTED)
+
+
+def observation_digest(observed: Observed | None) -> str:
+    """What a saved plan remembers of an object, to notice that it moved on."""
+    if observed is None:
+        return "absent"
+    return digest(
+        {"id": observed.external_id, "spec": dict(observed.spec), "owner": observed.owner}
+    )
+
+
+class Planner:
+    """Decides every address of a situation once, in causal order."""
+
+    def __init__(self, situation: Situation) -> None:
+        self.situation = situation
+        self.graph = situation.graph
+        self.records: dict[Address, Record] = {
+            address: record
+            for address in self.graph.order
+            if (record := situation.record(address)) is not None
+        }
+        self.outlooks: dict[Address, Outlook] = {}
+        self._drift: list[Drift] = []
+        self._quiet: list[Quiet] = []
+        self._changes: dict[Address, Change] = {}
+
+    def plan(self) -> Plan:
+        """Raises PlanError for unknown selectors, RefusedError for a prune that looks wrong."""
+        situation = self.situation
+        chosen = self._chosen()
+        for address in self.graph.order:
+            self._enter(address, self._left_alone(address, address in chosen))
+        removals = self._removals()
+        changes = tuple(
+            sorted([*self._changes.values(), *removals], key=lambda change: change.stage)
+        )
+        sums = totals(changes)
+        return Plan(
+            header=situation.header,
+            changes=changes,
+            drift=tuple(self._drift),
+            quiet=tuple(self._quiet),
+            totals=sums,
+            envelope=envelope(situation.project.envelope, sums, changes),
+            selection=situation.selection,
+            variables=situation.variables,
+            world={
+                str(change.address): observation_digest(situation.observed[change.address])
+                for change in changes
+                if change.action.is_pending and change.address in situation.observed
+            },
+        )
+
+    def settle(self, record: Record) -> None:
+        """Take note of what an apply has brought about: it is in place now."""
+        self.records[record.address] = record
+        resource = self.graph.resources.get(record.address)
+        if resource is not None:
+            done = Change(record.address, Action.NOOP, external_id=record.external_id)
+            self.outlooks[record.address] = self._outlook(resource, done)
+
+    def redecide(self, address: Address, estimate: Estimate | None = None) -> Change:
+        """Decide again, with what earlier stages have brought about."""
+        if estimate is not None:
+            self.situation = replace(
+                self.situation, estimates={**self.situation.estimates, address: estimate}
+            )
+        self._enter(address, "")
+        return self._changes[address]
+
+    def _chosen(self) -> set[Address]:
+        """The addresses the selectors leave; targets bring what they need along."""
+        selection = self.situation.selection
+        targets = self._known(selection.targets)
+        excludes = self._known(selection.excludes)
+        self._known(selection.replaces)
+        chosen = self.graph.closure(targets) if selection.targets else set(self.graph.order)
+        return chosen - self.graph.closure(excludes, downstream=True)
+
+    def _known(self, texts: Iterable[str]) -> list[Address]:
+        found = []
+        for text in texts:
+            try:
+                address = Address.parse(text)
+            except ValueError as error:
+                raise PlanError(str(error), hint="e.g. --target Dataset/router-sft") from error
+            if address not in self.graph.resources and address not in self.situation.records:
+                raise PlanError(
+                    f"{address} is neither declared nor in the state",
+                    hint="`loopwright get` lists what there is",
+                )
+            found.append(address)
+        return found
+
+    def _left_alone(self, address: Address, is_chosen: bool) -> str:
+        if not is_chosen:
+            return "outside the selection"
+        record = self.records.get(address)
+        if record and record.suspension and self.situation.is_suspended(record):
+            held = record.suspension
+            until = f" until {held.until}" if held.until else ""
+            return f"suspended by {held.by}{until}: {held.reason}"
+        return ""
+
+    def _enter(self, address: Address, left_alone: str) -> None:
+        resource = self.graph.resources[address]
+        record = self.records.get(address)
+        if left_alone:
+            self._quiet.append(Quiet(address, left_alone))
+            change = Change(
+                address,
+                Action.NOOP,
+                reason=left_alone,
+                external_id=record.external_id if record else "",
+            )
+        else:
+            change = self._moved(self._decide(resource))
+        if change.action.is_pending:
+            change = self._staged(change)
+        self._changes[address] = replace(
+            change,
+            provider=resource.provider.name if resource.provider else "",
+            origin=self.situation.origins.get(address, ""),
+        )
+        self.outlooks[address] = self._outlook(resource, self._changes[address])
+
+    def _moved(self, change: Change) -> Change:
+        old = self.situation.moved.get(change.address)
+        if old is None:
+            return change
+        if change.action is not Action.NOOP:
+            return replace(change, moved_from=old, reason=f"{change.reason}; moved from {old}")
+        return replace(change, action=Action.MOVE, moved_from=old, reason=f"moved from {old}")
+
+    def _decide(self, resource: Resource) -> Change:
+        address = resource.address
+        decisive, ids, unknown = resolve_inputs(self.graph, address, self.outlooks, self.records)
+        record = self.records.get(address)
+        base = Change(
+            address,
+            Action.WAIT,
+            desired=resource.desired(),
+            external_id=record.external_id if record else "",
+        )
+        missing = self._missing_version(address, unknown)
+        if missing:
+            return replace(base, obstacle=Obstacle.UPSTREAM, reason=missing)
+        if record and record.pending:
+            begun = record.pending
+            return replace(
+                base,
+                obstacle=Obstacle.RUNNING,
+                revision=f"v{begun.revision}" if begun.revision else "",
+                reason=f"{begun.action} since {begun.since}",
+            )
+        if resource.nature.is_run:
+            open_inputs = {
+                path: value for path, value in unknown.items() if path in self._decisive(address)
+            }
+            decision = decide_run(self.situation, resource, decisive, open_inputs)
+        else:
+            decision = self._standing(resource, {**decisive, **ids}, unknown)
+        self._drift.extend(decision.drift)
+        change = decision.change
+        capabilities = self.situation.capabilities.get(address)
+        if change.action.writes and capabilities:
+            change = replace(change, manual_steps=capabilities.manual_steps)
+        return change
+
+    def _standing(
+        self, resource: Resource, inputs: Mapping[str, str], unknown: Mapping[str, Unknown]
+    ) -> Decision:
+        record = self.records.get(resource.address)
+        overridden = promoted_fields(resource, record)
+
+        def given(paths: Mapping[str, str | Unknown]) -> dict[str, str | Unknown]:
+            return {
+                path: value
+                for path, value in paths.items()
+                if path.partition(".")[0] not in overridden
+            }
+
+        decision = decide_standing(
+            self.situation,
+            resource,
+            {**given(inputs), **given(unknown)},
+            effective=effective_spec(resource, record),
+        )
+        change = decide_promotion(self.situation, resource, decision.change, self.outlooks)
+        return Decision(change, decision.drift)
+
+    def _decisive(self, address: Address) -> set[str]:
+        return {link.path for link in self.graph.links(address) if link.is_input}
+
+    def _missing_version(self, address: Address, unknown: Mapping[str, Unknown]) -> str:
+        for link in self.graph.links(address):
+            if link.path not in unknown or link.pointer.revision == "latest":
+                continue
+            producer = self._changes.get(link.target)
+            if producer is None or producer.action is not Action.RUN:
+                return f"{link.target} has no version {link.pointer.revision}"
+        return ""
+
+    def _staged(self, change: Change) -> Change:
+        """Put it after what it needs, or behind what will not come to be."""
+        after, stage, blocked = [], 1, ""
+        for need in self.graph.needs(change.address):
+            outlook = self.outlooks[need]
+            if outlook.stage:
+                after.append(need)
+                stage = max(stage, outlook.stage + 1)
+            if outlook.blocked and not blocked:
+                blocked = f"waits for {need}: {outlook.blocked}"
+        change = replace(change, stage=stage, after=tuple(after))
+        if blocked and change.action.writes:
+            return replace(change, action=Action.WAIT, obstacle=Obstacle.UPSTREAM, reason=blocked)
+        return change
+
+    def _outlook(self, resource: Resource, change: Change) -> Outlook:
+        stage = change.stage if change.action.writes else 0
+        is_blocked = change.action is Action.WAIT or change.obstacle in _BLOCKING
+        blocked = change.reason if is_blocked else ""
+        if resource.nature.is_run:
+            return self._run_outlook(change, stage, blocked)
+        given = self._given(resource)
+        record = self.records.get(resource.address)
+        if blocked and not (record and record.external_id):
+            return Outlook(digest=given, blocked=blocked)
+        known_id = "" if change.action is Action.REPLACE and not blocked else change.external_id
+        return Outlook(digest=given, external_id=known_id, stage=0 if blocked else stage)
+
+    def _given(self, resource: Resource) -> str:
+        """The digest of a standing resource; empty while an input of it is open."""
+        address = resource.address
+        decisive, _, unknown = resolve_inputs(self.graph, address, self.outlooks, self.records)
+        promoted = promoted_fields(resource, self.records.get(address))
+        is_open = any(
+            path in self._decisive(address) and path.partition(".")[0] not in promoted
+            for path in unknown
+        )
+        if is_open:
+            return ""
+        files = self.situation.file_digests.get(address, {})
+        return standing_digest(resource, decisive, files=files, promoted=promoted)
+
+    def _run_outlook(self, change: Change, stage: int, blocked: str) -> Outlook:
+        record = self.records.get(change.address)
+        current = record.current_revision if record else None
+        if change.action is Action.RUN and not blocked:
+            return Outlook(stage=stage, note=change.revision)
+        if change.action is Action.REUSE and record:
+            same = next(
+                found
+                for found in reversed(record.revisions)
+                if found.fingerprint == change.fingerprint
+            )
+            return Outlook(revision_digest(same), same.external_id, stage)
+        if change.action is Action.ADOPT:
+            return Outlook(change.fingerprint, change.external_id, stage)
+        if change.obstacle is Obstacle.RUNNING:
+            return Outlook(blocked="it is running", note=change.revision)
+        if current is None:
+            return Outlook(blocked=blocked or change.reason or "it has no revision yet")
+        return Outlook(revision_digest(current), current.external_id)
+
+    def _removals(self) -> list[Change]:
+        situation, selection = self.situation, self.situation.selection
+        removals = list(decide_removals(situation))
+        if selection.is_partial:
+            wanted, left = set(selection.targets), set(selection.excludes)
+            removals = [
+                change
+                for change in removals
+                if str(change.address) not in left and (not wanted or str(change.address) in wanted)
+            ]
+        kept = [change for change in removals if self._stays(change)]
+        removals = [change for change in removals if change not in kept]
+        guard_pruning(situation, removals)
+        pending = {a: change for a, change in self._changes.items() if change.action.is_pending}
+        return order_removals(removals, situation.records, pending)
+
+    def _stays(self, change: Change) -> bool:
+        record = self.situation.records[change.address]
+        if record.suspension and self.situation.is_suspended(record):
+            self._quiet.append(Quiet(change.address, f"suspended: {record.suspension.reason}"))
+            return True
+        if not self.situation.selection.prune and change.action is Action.DELETE:
+            self._quiet.append(Quiet(change.address, f"not pruned: {change.reason}"))
+            return True
+        return False
+
+
+def build_plan(situation: Situation) -> Plan:
+    """The plan of a situation, without keeping the planner."""
+    return Planner(situation).plan()

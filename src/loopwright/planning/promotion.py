@@ -1,0 +1,160 @@
+"""Decides whether a candidate takes over: a pure verdict on recorded scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from loopwright.hashing import digest
+from loopwright.planning.change import Action, Change, Obstacle
+from loopwright.planning.outlook import Outlook, revision_digest
+from loopwright.planning.situation import Situation
+from loopwright.providers.base import FieldChange
+from loopwright.resources.base import Promotion, Resource
+from loopwright.state.records import Record, Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Passed, refused, or not yet decidable, with the numbers that say so."""
+
+    passed: bool
+    facts: tuple[str, ...] = ()
+    missing: str = ""
+
+
+def judge(promotion: Promotion, scores: Mapping[str, Any]) -> Verdict:
+    """Hold scores against a gate. Scores are points, 0-100.
+
+    `composite`; `capabilities` name -> {score}; `comparison` name -> {difference, low}, paired
+    on the same items with the baseline, `low` its lower confidence bound.
+    """
+    facts, passed = [], True
+    composite = scores.get("composite")
+    if promotion.min_composite is not None:
+        if composite is None:
+            return Verdict(False, missing="the evaluation gave no composite score")
+        ok = composite >= promotion.min_composite
+        passed &= ok
+        sign = ">=" if ok else "<"
+        facts.append(f"composite {composite:.1f} {sign} {promotion.min_composite:g}")
+    if promotion.max_regression is not None:
+        comparison = scores.get("comparison")
+        if not comparison:
+            return Verdict(False, tuple(facts), "a result of the incumbent (spec.baseline)")
+        for name, entry in sorted(comparison.items()):
+            low = entry.get("low", entry["difference"])
+            if low < -promotion.max_regression:
+                passed = False
+                facts.append(f"{name} falls by up to {-low:.1f} > {promotion.max_regression:g}")
+        facts.append(f"{len(comparison)} capabilities compared with the incumbent")
+    return Verdict(passed, tuple(facts))
+
+
+def promoted_fields(resource: Resource, record: Record | None) -> Mapping[str, Any]:
+    """The promoted pointer, unless the declared field was edited since: that resets it."""
+    promotion = resource.promotion()
+    if promotion is None or record is None or not record.promoted:
+        return {}
+    declared = digest(resource.desired().get(promotion.field))
+    if record.promoted.get("declared") != declared:
+        return {}
+    return {promotion.field: record.promoted["value"]}
+
+
+def effective_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
+    """The desired spec with the promoted pointer, and with a rollback that still holds."""
+    desired = resource.desired()
+    if record and record.hold and record.hold.spec and record.hold.refused == digest(desired):
+        return dict(record.hold.spec)
+    return desired | dict(promoted_fields(resource, record))
+
+
+def decide_promotion(
+    situation: Situation,
+    resource: Resource,
+    change: Change,
+    outlooks: Mapping[Any, Outlook],
+) -> Change:
+    """Turn a change of a promoted resource into promote or gated, where its gate says so."""
+    promotion = resource.promotion()
+    if promotion is None:
+        return change
+    record = situation.record(resource.address)
+    if record is None or change.action not in (Action.NOOP, Action.UPDATE):
+        return change
+    job_record = situation.record(promotion.candidate)
+    job_outlook = outlooks.get(promotion.candidate)
+    if job_outlook is not None and not job_outlook.digest and not job_outlook.blocked:
+        return _gated(change, promotion, f"the model by {promotion.candidate}")
+    candidate = job_record.current_revision if job_record else None
+    if candidate is None or revision_digest(candidate) == record.promoted.get("digest"):
+        return change
+    if revision_digest(candidate) in record.promoted.get("rejected", ()):
+        return replace(change, reason=f"v{candidate.number} of {promotion.candidate} was rejected")
+    evaluation = outlooks.get(promotion.eval_run)
+    eval_record = situation.record(promotion.eval_run)
+    result = eval_record.current_revision if eval_record else None
+    pending = evaluation is not None and not evaluation.digest
+    if result is None or pending or not _evaluated(situation, promotion, result, candidate):
+        return _gated(change, promotion, f"v{candidate.number} of {promotion.candidate}")
+    verdict = judge(promotion, result.outputs)
+    if verdict.missing:
+        return _gated(change, promotion, f"v{candidate.number}", waiting=verdict.missing)
+    facts = "; ".join(verdict.facts)
+    if not verdict.passed:
+        return replace(change, reason=f"v{candidate.number} not promoted: {facts}")
+    if promotion.manual and record.promoted.get("approved") != revision_digest(candidate):
+        gated = _gated(change, promotion, f"v{candidate.number}")
+        reason = f"passed ({facts}); loopwright approve {resource.address}"
+        return replace(gated, obstacle=Obstacle.DECISION, reason=reason)
+    return _promote(change, promotion, candidate, facts)
+
+
+def _evaluated(
+    situation: Situation, promotion: Promotion, result: Revision, candidate: Revision
+) -> bool:
+    """Whether this result is of this candidate: the endpoint it looked at served it."""
+    run = situation.resources.get(promotion.eval_run)
+    if run is None:
+        return False
+    for link in situation.graph.links(promotion.eval_run):
+        if link.path == "endpoint":
+            endpoint = situation.record(link.target)
+            if endpoint is None:
+                return False
+            serves = revision_digest(candidate) in endpoint.inputs.values()
+            return serves and result.inputs.get("endpoint") == endpoint.digest
+    return False
+
+
+def _promote(change: Change, promotion: Promotion, candidate: Revision, facts: str) -> Change:
+    value = {"model": f"Model/{promotion.candidate.name}@{candidate.number}"}
+    before = change.desired.get(promotion.field)
+    return replace(
+        change,
+        action=Action.PROMOTE,
+        in_world=True,
+        desired=dict(change.desired) | {promotion.field: value},
+        fields=(*change.fields, FieldChange(promotion.field, before, value)),
+        revision=f"v{candidate.number}",
+        reason=facts or "no gate",
+    )
+
+
+def _gated(change: Change, promotion: Promotion, candidate: str, *, waiting: str = "") -> Change:
+    bounds = []
+    if promotion.min_composite is not None:
+        bounds.append(f"composite >= {promotion.min_composite:g}")
+    if promotion.max_regression is not None:
+        bounds.append(f"no capability falls by more than {promotion.max_regression:g}")
+    condition = " and ".join(bounds) or "it has been evaluated"
+    return replace(
+        change,
+        action=Action.GATED,
+        obstacle=Obstacle.GATE,
+        reason=f"waits for {waiting or promotion.eval_run}",
+        if_passed=f"{promotion.field} becomes {candidate} if {condition}",
+        if_refused=f"{promotion.field} stays as it is",
+    )

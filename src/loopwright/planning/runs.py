@@ -1,0 +1,241 @@
+"""Decides a run: start a revision, reuse one, wait, or leave it. Runs are never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from loopwright.clock import from_text
+from loopwright.planning.change import Action, Change, Drift, DriftClass, Obstacle, Unknown
+from loopwright.planning.diff import compare
+from loopwright.planning.outlook import fingerprint
+from loopwright.planning.situation import Situation
+from loopwright.planning.standing import Decision, because
+from loopwright.providers.base import FieldChange
+from loopwright.resources.base import Resource, SeriesSpec, marked_fields, parse_duration
+from loopwright.state.records import Record, Revision, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    situation: Situation
+    resource: Resource
+    record: Record | None
+    inputs: Mapping[str, str]
+    unknown: Mapping[str, Unknown]
+    base: Change
+
+
+def decide_run(
+    situation: Situation,
+    resource: Resource,
+    inputs: Mapping[str, str],
+    unknown: Mapping[str, Unknown],
+) -> Decision:
+    """`inputs` are the decisive ones; with any of them unknown the fingerprint is too."""
+    address = resource.address
+    files = situation.file_digests.get(address, {})
+    known = "" if unknown else fingerprint(resource, inputs, files)
+    record = situation.record(address)
+    base = Change(
+        address,
+        Action.NOOP,
+        fingerprint=known,
+        desired=resource.desired(),
+        estimate=situation.estimates.get(address),
+        external_id=record.external_id if record else "",
+        revision=label(record.newest.number if record and record.newest else 0),
+    )
+    context = _Context(situation, resource, record, inputs, unknown, base)
+    if str(address) in situation.selection.replaces:
+        return Decision(_run(context, "asked for by --replace"))
+    if not known:
+        return Decision(_decide_unknown(context))
+    return _decide_known(context)
+
+
+def _decide_unknown(context: _Context) -> Change:
+    by = ", ".join(sorted({unknown.by for unknown in context.unknown.values()}))
+    if context.record and context.record.current and not context.resource.trigger.on_change:
+        return replace(context.base, reason="trigger.onChange is false")
+    return _run(context, f"{by} is about to change" if context.record else "new")
+
+
+def _decide_known(context: _Context) -> Decision:
+    record, base = context.record, context.base
+    if record is None or not record.revisions:
+        return _decide_first(context)
+    hold = record.hold
+    if hold and hold.refused == base.fingerprint:
+        reason = f"held at {label(hold.revision or 0)} by {hold.by}: {hold.reason}"
+        return Decision(replace(base, reason=reason))
+    current = record.current_revision
+    if current and current.fingerprint == base.fingerprint:
+        return _decide_current(context, current)
+    done = _finished(record, base.fingerprint)
+    if done is not None:
+        shown = label(_shown(done))
+        return Decision(
+            replace(base, action=Action.REUSE, revision=shown, reason=f"{shown} is the same run")
+        )
+    newest = record.newest
+    if newest and newest.fingerprint == base.fingerprint and _is_failed(newest):
+        return Decision(_decide_failed(context, newest))
+    if current and not context.resource.trigger.on_change:
+        return _data_trigger(context, current) or Decision(
+            replace(base, reason="the spec changed, but trigger.onChange is false")
+        )
+    return Decision(_run(context, _why_changed(context, current)))
+
+
+def _decide_first(context: _Context) -> Decision:
+    observed = context.situation.observed.get(context.resource.address)
+    if observed and observed.outputs.get("fingerprint") == context.base.fingerprint:
+        change = replace(
+            context.base,
+            action=Action.ADOPT,
+            external_id=observed.external_id,
+            reason=f"exists as {observed.external_id} and bears our owner tag",
+        )
+        return Decision(change)
+    return Decision(_run(context, "new"))
+
+
+def _decide_current(context: _Context, current: Revision) -> Decision:
+    observed = context.situation.observed
+    address = context.resource.address
+    if address in observed and observed[address] is None and current.external_id:
+        drift = Drift(address, DriftClass.GONE, before=current.external_id)
+        reason = f"{label(_shown(current))} is gone: deleted outside"
+        return Decision(_run(context, reason), (drift,))
+    due = _data_trigger(context, current)
+    if due is not None:
+        return due
+    if context.record and context.record.retained:
+        change = replace(
+            context.base, action=Action.UPDATE, in_world=False, reason="declared again"
+        )
+        return Decision(change)
+    edited = _policy_edits(context)
+    if edited:
+        change = replace(
+            context.base,
+            action=Action.UPDATE,
+            in_world=False,
+            fields=edited,
+            reason=because(edited),
+        )
+        return Decision(change)
+    return Decision(replace(context.base, revision=label(_shown(current))))
+
+
+def _policy_edits(context: _Context) -> tuple[FieldChange, ...]:
+    if context.record is None:
+        return ()
+    return tuple(compare(context.record.spec, context.base.desired))
+
+
+def _data_trigger(context: _Context, current: Revision) -> Decision | None:
+    """`every` and `minNewCalls`: data as a cause for a new revision of the same spec."""
+    trigger = context.resource.trigger
+    if trigger.every:
+        age = context.situation.now - from_text(current.finished_at or current.started_at)
+        if age >= timedelta(seconds=parse_duration(trigger.every)):
+            return Decision(
+                _run(context, f"{label(_shown(current))} is older than {trigger.every}")
+            )
+    arrived = context.base.estimate.new_calls if context.base.estimate else None
+    if trigger.min_new_calls and arrived is not None and arrived >= trigger.min_new_calls:
+        reason = f"+{arrived:,} calls since {label(_shown(current))}"
+        return Decision(_run(context, reason))
+    return None
+
+
+def _decide_failed(context: _Context, failed: Revision) -> Change:
+    spec = context.resource.spec
+    limit = spec.attempts if isinstance(spec, SeriesSpec) else 3
+    shown = label(failed.number)
+    if failed.transient and failed.attempt < limit:
+        reason = f"{shown} failed: {failed.error}; attempt {failed.attempt + 1} of {limit}"
+        return replace(_run(context, reason), attempt=failed.attempt + 1)
+    tried = f" after {failed.attempt} attempts" if failed.attempt > 1 else ""
+    return replace(
+        context.base,
+        action=Action.WAIT,
+        obstacle=Obstacle.FAILED,
+        revision=shown,
+        reason=f"{shown} failed{tried}: {failed.error}; try again with "
+        f"--replace {context.resource.address}",
+    )
+
+
+def _run(context: _Context, reason: str) -> Change:
+    number = (context.record.newest.number if context.record and context.record.newest else 0) + 1
+    estimate = context.base.estimate
+    change = replace(
+        context.base, action=Action.RUN, reason=reason, revision=label(number), external_id=""
+    )
+    if estimate and estimate.waiting:
+        return replace(
+            change,
+            action=Action.WAIT,
+            obstacle=Obstacle.DATA,
+            reason=f"{estimate.waiting}; {reason}",
+        )
+    return _within_budget(context, change)
+
+
+def _within_budget(context: _Context, change: Change) -> Change:
+    budget = getattr(context.resource.spec, "budget", None)
+    estimate = change.estimate
+    if budget is None or estimate is None:
+        return change
+    for name in ("cost", "hours", "tokens"):
+        bound, likely = getattr(budget, name), getattr(estimate, name)
+        if bound is not None and likely is not None and likely.likely > bound:
+            return replace(
+                change,
+                obstacle=Obstacle.BUDGET,
+                reason=f"{name} about {likely.likely:,.6g} is over spec.budget.{name} "
+                f"{bound:,.6g}; {change.reason}",
+            )
+    return change
+
+
+def _why_changed(context: _Context, current: Revision | None) -> str:
+    if current is None:
+        return "new"
+    skip = marked_fields(type(context.resource.spec), "policy") | marked_fields(
+        type(context.resource.spec), "cosmetic"
+    )
+    edits = tuple(
+        change
+        for change in compare(current.spec, context.base.desired)
+        if change.path.partition(".")[0] not in skip
+    )
+    if edits:
+        return because(edits)
+    for path in sorted(current.inputs.keys() | context.inputs.keys()):
+        if current.inputs.get(path) != context.inputs.get(path):
+            return f"{path} points at something new"
+    return "its input files changed"
+
+
+def _finished(record: Record, wanted: str) -> Revision | None:
+    for revision in reversed(record.revisions):
+        if revision.fingerprint == wanted and revision.status is RunStatus.SUCCEEDED:
+            return revision
+    return None
+
+
+def _is_failed(revision: Revision) -> bool:
+    return revision.status in (RunStatus.FAILED, RunStatus.CANCELLED)
+
+
+def _shown(revision: Revision) -> int:
+    return int(revision.outputs.get("version", revision.number))
+
+
+def label(number: int) -> str:
+    return f"v{number}" if number else ""
