@@ -1,0 +1,99 @@
+"""Who opened text: an append-only log of every opening of request and response text.
+
+A line is on disk before the first text leaves the lake, and a second one says how many rows did;
+a reader that dies between the two leaves an opening of unknown size, never an unrecorded one.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from loopwright.clock import Clock, from_text, to_text
+from loopwright.errors import LakeError
+from loopwright.lake.disk import Disk
+
+
+@dataclass(frozen=True, slots=True)
+class TextOpening:
+    """One opening of text; `rows` is None when the reader died before it could say."""
+
+    ts: datetime
+    who: str
+    purpose: str
+    query: dict[str, Any]
+    rows: int | None
+
+
+class RowCount:
+    """How many rows an opening has handed out so far."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+
+class AuditLog:
+    """The openings of one lake, in the file `path`."""
+
+    def __init__(self, path: Path, *, clock: Clock, disk: Disk) -> None:
+        self._path = path
+        self._clock = clock
+        self._disk = disk
+
+    @contextmanager
+    def opening(self, *, purpose: str, query: dict[str, Any]) -> Iterator[RowCount]:
+        """Record an opening around the block, which counts the rows it hands out.
+
+        Raises LakeError when it cannot be recorded: then no text may be read.
+        """
+        opening, count = secrets.token_hex(8), RowCount()
+        self._add(opening=opening, who=current_user(), purpose=purpose, query=query)
+        try:
+            yield count
+        finally:
+            self._add(opening=opening, rows=count.rows)
+
+    def openings(self) -> list[TextOpening]:
+        """Every recorded opening, the oldest first. A torn last line is left out."""
+        if not self._path.exists():
+            return []
+        found: dict[str, dict[str, Any]] = {}
+        for line in self._lines():
+            found.setdefault(line["opening"], {}).update(line)
+        return [
+            TextOpening(
+                from_text(one["at"]), one["who"], one["purpose"], one["query"], one.get("rows")
+            )
+            for one in found.values()
+        ]
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        complete, _, _ = self._path.read_bytes().rpartition(b"\n")
+        for number, line in enumerate(complete.splitlines(), start=1):
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise LakeError(
+                    f"line {number} of the audit log {self._path} is damaged"
+                ) from error
+
+    def _add(self, **facts: Any) -> None:
+        line = {**facts, "at": to_text(self._clock.now())} if "who" in facts else facts
+        self._disk.append(self._path, orjson.dumps(line) + b"\n")
+
+
+def current_user() -> str:
+    """The operating system's name for who runs this process; the environment is not asked."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -1,0 +1,273 @@
+"""The lake: a folder of encrypted Parquet with its keys and file manifest, and snapshots of it.
+
+A `Lake` is opened with a master key in a role. A `Snapshot` is the rows up to one ingest sequence,
+and gives the same rows however the files are merged later. Writing lives in `ingest` and
+`compaction`, the bytes of a file in `reading`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Self
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from loopwright.clock import Clock, SystemClock, to_text
+from loopwright.errors import LakeError, LakeIntegrityError
+from loopwright.hashing import file_digest
+from loopwright.lake.audit import AuditLog
+from loopwright.lake.disk import Disk, is_temporary
+from loopwright.lake.encryption import Encryption
+from loopwright.lake.files import FileManifest, Head, LakeFile
+from loopwright.lake.keys import KeyStore, MasterKey, Role
+from loopwright.lake.partitions import CALLS
+from loopwright.lake.reading import FileReader
+from loopwright.lake.snapshot import Snapshot
+from loopwright.lake.writing import FileWriter
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`lake.json`: what a lake is, apart from its calls. Written last when a lake is made."""
+
+    format: int
+    id: str
+    created_at: str
+    visibility_delay_seconds: float
+
+
+_SETTINGS = TypeAdapter(Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """What lies under one (day, endpoint): times are microseconds since the epoch."""
+
+    dt: str
+    endpoint: str
+    rows: int
+    files: int
+    bytes: int
+    ts_min: int
+    ts_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class LakeStatus:
+    """A lake in numbers. `complete_through`: every call committed up to then can be seen."""
+
+    lake_id: str
+    calls: int
+    files: int
+    bytes: int
+    partitions: tuple[PartitionStatus, ...]
+    last_seq: int
+    visible_seq: int
+    complete_through: datetime
+    visibility_delay: timedelta
+    master_key_id: str
+    key_ids: dict[str, str]
+
+
+class Lake:
+    """Recorded calls in a folder. Many may read and write at once, from many processes."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        settings: Settings,
+        keys: KeyStore,
+        clock: Clock,
+        disk: Disk,
+    ) -> None:
+        self.root = root
+        self.lake_id = settings.id
+        self.visibility_delay = timedelta(seconds=settings.visibility_delay_seconds)
+        self.keys = keys
+        self.clock = clock
+        self.disk = disk
+        self.encryption = Encryption(keys)
+        self.manifest = FileManifest(root / "manifest", secret=keys.manifest_secret, disk=disk)
+        self.reader = FileReader(root, encryption=self.encryption, manifest=self.manifest)
+        self.writer = FileWriter(root, encryption=self.encryption, disk=disk)
+        self.audit = AuditLog(root / "audit" / "opens.jsonl", clock=clock, disk=disk)
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        *,
+        master: MasterKey,
+        role: Role = Role.ADMIN,
+        visibility_delay: timedelta = timedelta(0),
+        clock: Clock | None = None,
+        disk: Disk | None = None,
+    ) -> Self:
+        """Make a lake in `root`, or open the one that is there and give it this delay."""
+        clock, disk = clock or SystemClock(), disk or Disk()
+        for folder in ("keys", "manifest", CALLS, "audit"):
+            disk.make_folders(root / folder)
+        with disk.lock(root / "lock"):
+            if (root / "lake.json").exists():
+                settings = _read_settings(root)
+                KeyStore(_key_file(root), master=master, role=role, disk=disk)
+            else:
+                settings = Settings(_FORMAT, secrets.token_hex(16), to_text(clock.now()), -1.0)
+                KeyStore.create(_key_file(root), lake_id=settings.id, master=master, disk=disk)
+            if settings.visibility_delay_seconds != visibility_delay.total_seconds():
+                settings = replace(
+                    settings, visibility_delay_seconds=visibility_delay.total_seconds()
+                )
+                disk.write_atomic(root / "lake.json", orjson.dumps(settings))
+        return cls.open(root, master=master, role=role, clock=clock, disk=disk)
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        *,
+        master: MasterKey,
+        role: Role = Role.STANDARD,
+        clock: Clock | None = None,
+        disk: Disk | None = None,
+    ) -> Self:
+        """Raises LakeError when there is no lake in `root`, LakeKeyError on a wrong master key."""
+        disk = disk or Disk()
+        settings = _read_settings(root)
+        keys = KeyStore(_key_file(root), master=master, role=role, disk=disk)
+        return cls(root, settings=settings, keys=keys, clock=clock or SystemClock(), disk=disk)
+
+    @property
+    def lock_path(self) -> Path:
+        return self.root / "lock"
+
+    def snapshot(self, *, through: int | None = None) -> Snapshot:
+        """The calls up to ingest sequence `through`, or up to the watermark.
+
+        Raises LakeError when `through` lies past the watermark.
+        """
+        head = self.manifest.head()
+        visible = self._visible_seq(head)
+        if through is not None and through > visible:
+            raise LakeError(
+                f"cannot cut lake {self.root} at {through}: it is complete through {visible}",
+                hint="wait for the visibility delay to pass, or take an earlier cut",
+            )
+        cut = visible if through is None else through
+        within = (file for file in head.files if file.seq_min <= cut)
+        return Snapshot(
+            lake_id=self.lake_id,
+            cut=cut,
+            files=tuple(sorted(within, key=lambda file: (file.dt, file.path))),
+            reader=self.reader,
+            audit=self.audit,
+            role=self.keys.role,
+        )
+
+    def status(self) -> LakeStatus:
+        """Counts, sizes and the watermark, from the file manifest alone."""
+        head = self.manifest.head()
+        return LakeStatus(
+            lake_id=self.lake_id,
+            calls=sum(file.rows for file in head.files),
+            files=len(head.files),
+            bytes=sum(file.bytes for file in head.files),
+            partitions=tuple(_partitions(head.files)),
+            last_seq=head.last_seq,
+            visible_seq=self._visible_seq(head),
+            complete_through=self.clock.now() - self.visibility_delay,
+            visibility_delay=self.visibility_delay,
+            master_key_id=self.keys.master_id,
+            key_ids=self.keys.key_ids(),
+        )
+
+    def verify(self) -> list[str]:
+        """Compare every file with the manifest, byte for byte; each finding names a file."""
+        if broken := self.manifest.findings():
+            return broken
+        files = self.manifest.head().files
+        findings = [found for file in files if (found := self._finding(file))]
+        return findings + [
+            f"{path} is not in the manifest"
+            for path in sorted(self.stray_files(files))
+            if not is_temporary(self.root / path)
+        ]
+
+    def stray_files(self, files: Collection[LakeFile]) -> set[str]:
+        """Paths under calls/ that no commit names: what a crashed or running write left."""
+        known = {file.path for file in files}
+        found = (path for path in (self.root / CALLS).rglob("*") if path.is_file())
+        return {path.relative_to(self.root).as_posix() for path in found} - known
+
+    def rotate_master(self, master: MasterKey) -> None:
+        """Put every key under `master`, at once. No Parquet file changes. Needs the admin role."""
+        with self.disk.lock(self.lock_path):
+            self.keys.rotate(master)
+
+    def _visible_seq(self, head: Head) -> int:
+        if not self.visibility_delay:
+            return head.last_seq
+        return self.manifest.last_seq_at(self.clock.now() - self.visibility_delay)
+
+    def _finding(self, file: LakeFile) -> str | None:
+        path = self.root / file.path
+        try:
+            size = path.stat().st_size
+            if size != file.bytes:
+                return f"{file.path} has {size} bytes, the manifest says {file.bytes}"
+            if file_digest(path) != file.sha256:
+                return f"{file.path} was changed or swapped: its digest is not the manifest's"
+            self.keys.partition_id(file.partition)
+        except FileNotFoundError:
+            return f"{file.path} is missing"
+        except (OSError, LakeError) as error:
+            return f"{file.path} cannot be checked: {error}"
+        return None
+
+
+def _partitions(files: Collection[LakeFile]) -> Iterator[PartitionStatus]:
+    ordered = sorted(files, key=lambda file: (file.dt, file.endpoint))
+    for (dt, endpoint), group in groupby(ordered, key=lambda file: (file.dt, file.endpoint)):
+        held = list(group)
+        yield PartitionStatus(
+            dt=dt,
+            endpoint=endpoint,
+            rows=sum(file.rows for file in held),
+            files=len(held),
+            bytes=sum(file.bytes for file in held),
+            ts_min=min(file.ts_min for file in held),
+            ts_max=max(file.ts_max for file in held),
+        )
+
+
+def _read_settings(root: Path) -> Settings:
+    path = root / "lake.json"
+    try:
+        settings = _SETTINGS.validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise LakeError(
+            f"there is no lake in {root}", hint="make one with `loopwright apply` of a Lake"
+        ) from error
+    except OSError as error:
+        raise LakeError(f"cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise LakeIntegrityError(f"{path} is damaged") from error
+    if settings.format != _FORMAT:
+        raise LakeError(
+            f"the lake in {root} has format {settings.format}, this version reads {_FORMAT}",
+            hint="use the loopwright that wrote it, or a newer one",
+        )
+    return settings
+
+
+def _key_file(root: Path) -> Path:
+    return root / "keys" / "store.json"
