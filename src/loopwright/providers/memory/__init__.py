@@ -69,7 +69,8 @@ class MemoryFactory:
 
     def build(self, context: ProviderContext) -> Provider:
         """Raises PermanentError when the world file cannot be read."""
-        from loopwright.providers.memory.adapter import Cloud, MemoryAdapter
+        from loopwright.providers.memory.adapter import MemoryAdapter
+        from loopwright.providers.memory.cloud import Cloud
         from loopwright.providers.memory.faults import Faults
         from loopwright.providers.memory.world import World
 

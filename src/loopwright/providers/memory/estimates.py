@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from loopwright.providers.base import Estimate, LastRun, Range, Target
+from loopwright.providers.memory.contents import Contents
 from loopwright.providers.memory.kinds import TOKENS_PER_ROW, sampled
-from loopwright.providers.memory.world import World
 
 _PRICES = {
     "FineTuneJob": "trainingPerMillionTokens",
@@ -16,25 +16,25 @@ _PRICES = {
 }
 
 
-def population(world: World, target: Target, now: float) -> int:
+def population(contents: Contents, target: Target, now: float) -> int:
     """Calls in the lake or inference dataset that a target reads; 0 for other kinds."""
     source = target.spec.get("source", {})
     if name := source.get("inferenceDataset"):
         return max(
             (
                 int(export.outputs.get("rows", 0))
-                for export in world.objects("Export")
+                for export in contents.by_kind.get("Export", {}).values()
                 if export.spec["to"].get("inferenceDataset") == name
             ),
             default=0,
         )
     named = target.inputs.get("source.lake")
-    lake = world.get(named.external_id) if named else None
+    lake = contents.objects.get(named.external_id) if named else None
     if lake is None:
         return 0
     imported = (
         int(found.outputs.get("calls", 0))
-        for found in world.objects("CallImport")
+        for found in contents.by_kind.get("CallImport", {}).values()
         if found.outputs.get("lake") == lake.id and found.status_at(now) == "succeeded"
     )
     return lake.calls + sum(imported)

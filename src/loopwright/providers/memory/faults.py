@@ -59,8 +59,8 @@ class Faults:
 
     def _use_up(self, place: str, rule: FailRule | FailJobRule) -> bool:
         name = f"{place} {rule.model_dump_json()}"
-        with self._world.changing():
-            if self._world.fired(name) >= rule.times:
+        with self._world.changing() as contents:
+            if contents.fired.get(name, 0) >= rule.times:
                 return False
             self._world.fire(name)
             return True

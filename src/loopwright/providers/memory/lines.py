@@ -30,32 +30,28 @@ class LineFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = str(path)
         self._data = -1
         self._inode = -1
         self._offset = 0
         self._lock = -1
-        self._depth = 0
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the writers' lock of all processes. May be nested by one thread."""
-        if self._depth == 0:
-            if self._lock < 0:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._depth += 1
+        """Hold the writers' lock, which all processes share. Not to be nested."""
+        if self._lock < 0:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            self._depth -= 1
-            if self._depth == 0:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def news(self) -> News:
         """Whole lines that were not yet read; a line without its end is left alone."""
         try:
-            found = os.stat(self._path)
+            found = os.stat(self._name)
         except FileNotFoundError:
             forgot = self._inode >= 0
             self._forget()
@@ -84,13 +80,14 @@ class LineFile:
         self._offset += written
 
     def rewrite(self, events: Iterable[Any]) -> None:
-        """Put these events in the place of all others, whole or not at all, under the lock."""
+        """Put these events in the place of all others, whole or not at all, under the lock.
+
+        They are news to everybody, to this one too.
+        """
         fresh = Path(f"{self._path}.new")
         fresh.write_bytes(b"".join(orjson.dumps(event) + b"\n" for event in events))
         fresh.replace(self._path)
         self._forget()
-        self._open()
-        self._offset = os.fstat(self._data).st_size
 
     def close(self) -> None:
         self._forget()
