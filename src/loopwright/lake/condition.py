@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from loopwright.errors import DatasetError
-from loopwright.lake.columns import METADATA_COLUMNS
+from loopwright.lake.columns import METADATA_COLUMNS, SCHEMA
 
 if TYPE_CHECKING:
     import duckdb
 
 _ROW = "__row"
-_PER_LAKE = frozenset({"seq", "subject_key", "prompt_hash", "exchange_hash", "gateway_id"})
+_PER_LAKE = frozenset({"seq", "subject_key", "prompt_hash", "exchange_hash"})
 _COLUMNS = tuple(name for name in METADATA_COLUMNS if name not in _PER_LAKE)
 _LOCKED = (
     "SET TimeZone = 'UTC'",
@@ -54,9 +54,8 @@ class Condition:
         seen = pa.table({_ROW: pa.arange(0, calls.num_rows), **{c: calls[c] for c in self.columns}})
         with _connection() as connection, _named(self.expression):
             connection.register("calls", seen)
-            statements = connection.extract_statements(self._sql)
-            kept = connection.execute(statements[0]).to_arrow_table()[_ROW]
-        return calls.take(kept.combine_chunks().sort())
+            kept: pa.Table = connection.sql(self._sql).to_arrow_table()
+        return calls.take(kept[_ROW].combine_chunks().sort())
 
 
 def _select(expression: str) -> str:
@@ -143,9 +142,7 @@ def _columns_of(where: dict[str, Any], expression: str) -> tuple[str, ...]:
 
 
 def _no_calls(columns: tuple[str, ...]) -> pa.Table:
-    from loopwright.lake.columns import CALL_SCHEMA
-
-    return pa.schema([CALL_SCHEMA.field(name) for name in columns]).empty_table()
+    return pa.schema([SCHEMA.field(name) for name in columns]).empty_table()
 
 
 @contextmanager
@@ -166,4 +163,6 @@ def _named(expression: str) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         first_line = str(error).splitlines()[0]
-        raise DatasetError(f"Cannot use the dataset's where `{expression}`: {first_line}") from error
+        raise DatasetError(
+            f"Cannot use the dataset's where `{expression}`: {first_line}"
+        ) from error

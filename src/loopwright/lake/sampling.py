@@ -45,14 +45,6 @@ class Arc:
     start: int
     length: int
 
-    @classmethod
-    def of_ratio(cls, salt: str, ratio: float) -> Arc:
-        return cls(ring_start(salt), share(ratio))
-
-    @classmethod
-    def whole(cls, salt: str) -> Arc:
-        return cls(ring_start(salt), RING)
-
     def slice(self, offset: int, length: int) -> Iterator[range]:
         """The keys from `offset` on, at most `length`, as one or two ranges in ring order."""
         length = min(length, self.length - offset)
@@ -90,6 +82,15 @@ class Span:
     start: int
     end: int
     rows: int
+
+    @property
+    def mirrored(self) -> Span:
+        return Span(-self.end, -self.start, self.rows)
+
+
+def mirrored(moments: range) -> range:
+    """The same moments counted backwards from zero."""
+    return range(1 - moments.stop, 1 - moments.start)
 
 
 def time_slices(spans: Sequence[Span], *, within: range, first: int, most: int) -> Iterator[range]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import orjson
 
 from loopwright.errors import DatasetError
-from loopwright.hashing import digest, merkle_root
+from loopwright.hashing import digest, merkle_root, sha256_hex
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -72,6 +72,7 @@ class VersionManifest:
     cut: int
     lake_id: str
     population: int
+    matched: int
     sampled: int
     kept: int
     dropped: Mapping[str, int]
@@ -87,7 +88,7 @@ class VersionManifest:
     def to_bytes(self) -> bytes:
         """JSON with a seal: the digest of all the rest, so that damage is seen without a lake."""
         stated = {field.name: getattr(self, field.name) for field in fields(self)}
-        return orjson.dumps({**stated, "seal": digest(stated)}) + b"\n"
+        return orjson.dumps({**stated, "seal": _seal(stated)}) + b"\n"
 
     @classmethod
     def from_bytes(cls, data: bytes, *, source: str) -> Self:
@@ -98,12 +99,16 @@ class VersionManifest:
             manifest = cls(**_typed(stated))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"Cannot read {source}: not a version manifest") from error
-        if seal != digest(stated):
+        if seal != _seal(stated):
             raise DatasetError(
                 f"{source} was changed after it was written",
                 hint="Restore it, or build the version again under a new number.",
             )
         return manifest
+
+
+def _seal(stated: Mapping[str, Any]) -> str:
+    return "sha256:" + sha256_hex(orjson.dumps(stated))
 
 
 def _typed(read: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,6 +174,7 @@ def _counts(manifest: VersionManifest) -> dict[str, int]:
     splits = Counter(line.split for line in manifest.lines)
     return {
         "population": manifest.population,
+        "matched": manifest.matched,
         "sampled": manifest.sampled,
         "kept": manifest.kept,
         **{f"dropped.{reason}": count for reason, count in manifest.dropped.items()},

@@ -1,0 +1,144 @@
+"""Which of the drawn calls metadata alone leaves out, and the check of the answer's form.
+
+Cleaning is a rule about a row in its population, never about a row in its draw: of equal calls
+the least (time, id) of the whole population stays. So a smaller draw is always part of a larger
+one, and no result depends on where a walk began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopwright.errors import DatasetError
+from loopwright.lake.matching import Population
+from loopwright.lake.reasons import DropReason
+from loopwright.lake.recipe import Cleaning, Dedup
+from loopwright.lake.rendering import Exchange
+
+REASON = "reason"
+CLEANED_BY = ("operation", "outcome", "input_tokens", "output_tokens")
+_EQUAL = "exchange_hash"
+
+
+def with_reasons(population: Population, drawn: pa.Table, cleaning: Cleaning) -> pa.Table:
+    """`drawn` with a column `reason`: why metadata leaves the row out, null where it does not."""
+    reasons = _own_reasons(drawn, cleaning)
+    if cleaning.dedup is Dedup.EXACT:
+        duplicate = _duplicates(population, drawn.filter(pc.is_null(reasons)), cleaning)
+        if duplicate:
+            among = pc.is_in(drawn["call_id"], pa.array(sorted(duplicate), pa.string()))
+            named = pa.scalar(DropReason.DUPLICATE.value)
+            reasons = pc.if_else(pc.and_(pc.is_null(reasons), among), named, reasons)
+    return drawn.append_column(REASON, reasons)
+
+
+def _own_reasons(rows: pa.Table, cleaning: Cleaning) -> pa.ChunkedArray:
+    """What a row's own metadata says against it. Later tests overwrite: the most basic one wins."""
+    tokens = pc.add(
+        pc.cast(pc.coalesce(rows["input_tokens"], 0), pa.int64()),
+        pc.cast(pc.coalesce(rows["output_tokens"], 0), pa.int64()),
+    )
+    tests = {
+        DropReason.OUTCOME: _not_in(rows["outcome"], cleaning.outcomes),
+        DropReason.OPERATION: _not_in(rows["operation"], ("chat",)),
+    }
+    if cleaning.min_tokens is not None:
+        tests = {DropReason.TOO_SHORT: pc.less(tokens, cleaning.min_tokens), **tests}
+    if cleaning.max_tokens is not None:
+        tests = {DropReason.TOO_LONG: pc.greater(tokens, cleaning.max_tokens), **tests}
+    reasons = pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
+    for reason, holds in tests.items():
+        reasons = pc.if_else(holds, reason.value, reasons)
+    return reasons
+
+
+def _not_in(column: pa.ChunkedArray, names: tuple[str, ...]) -> pa.ChunkedArray:
+    return pc.invert(pc.is_in(column.cast(pa.string()), pa.array(names, pa.string())))
+
+
+def _duplicates(population: Population, rows: pa.Table, cleaning: Cleaning) -> set[str]:
+    """Ids among `rows` that have an equal of lesser (time, id) in the population."""
+    contested = _contested(population, pc.unique(rows[_EQUAL]).drop_null(), cleaning)
+    if not len(contested):
+        return set()
+    first: dict[bytes, tuple[Any, str]] = {}
+    for table in population.tables(
+        (_EQUAL, "ts", "call_id", *CLEANED_BY), narrowed=pc.field(_EQUAL).isin(contested)
+    ):
+        for equal, *place in _places(_clean(table, cleaning)):
+            first[equal] = min(first.get(equal, tuple(place)), tuple(place))
+    candidates = rows.filter(pc.is_in(rows[_EQUAL], contested))
+    return {place[1] for equal, *place in _places(candidates) if tuple(place) != first[equal]}
+
+
+def _contested(population: Population, equals: pa.Array, cleaning: Cleaning) -> pa.Array:
+    """Those of the given exchange hashes that more than one clean row of the population has."""
+    seen = [equals[:0]]
+    for table in population.tables((_EQUAL, *CLEANED_BY)):
+        alike = table.filter(pc.is_in(table[_EQUAL], equals))
+        seen.extend(_clean(alike, cleaning)[_EQUAL].chunks)
+    counts = pc.value_counts(pa.chunked_array(seen))
+    return counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+
+
+def _clean(rows: pa.Table, cleaning: Cleaning) -> pa.Table:
+    return rows.filter(pc.is_null(_own_reasons(rows, cleaning)))
+
+
+def _places(rows: pa.Table) -> list[tuple[bytes, Any, str]]:
+    moments = rows["ts"].cast(pa.int64())
+    return list(
+        zip(rows[_EQUAL].to_pylist(), moments.to_pylist(), rows["call_id"].to_pylist(), strict=True)
+    )
+
+
+def check_response_schema(schema: Mapping[str, Any] | None) -> None:
+    """Refuse a response schema that is none. Raises DatasetError."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    if schema is None:
+        return
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise DatasetError(
+            f"filter.responseSchema is not a JSON Schema: {error.message}"
+        ) from error
+
+
+def answers_schema(exchange: Exchange, schema: Mapping[str, Any]) -> bool:
+    """Whether the answer's content is JSON that satisfies `schema`."""
+    content = exchange.answer.get("content")
+    if not isinstance(content, str):
+        return False
+    try:
+        value = orjson.loads(content)
+    except ValueError:
+        return False
+    return _compiled(orjson.dumps(schema))(value)
+
+
+@cache
+def _compiled(schema: bytes) -> Callable[[object], bool]:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    # An empty registry: no schema makes us fetch anything.
+    validator = Draft202012Validator(orjson.loads(schema), registry=Registry())
+
+    def satisfied(value: object) -> bool:
+        try:
+            return validator.is_valid(value)
+        except Unresolvable as error:
+            raise DatasetError(
+                f"filter.responseSchema refers to what it does not hold: {error}"
+            ) from error
+
+    return satisfied
