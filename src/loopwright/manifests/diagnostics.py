@@ -164,7 +164,7 @@ def _paint(text: str, role: str, color: bool) -> str:
 
 def _printable(text: str) -> str:
     """No control or direction-changing characters: a manifest must not drive the terminal."""
-    return "".join(char if char.isprintable() else " " if char == "\t" else "�" for char in text)
+    return "".join(char if char.isprintable() else "→" if char == "\t" else "�" for char in text)
 
 
 def _cells(char: str) -> int:

@@ -65,7 +65,10 @@ def _name(document: Document) -> Diagnostic | None:
         return None
     message = f"`{shown(name)}` cannot be a name"
     rule = f"use {_NAME_RULE}, at most {MAX_NAME} characters"
-    return document.problem("bad-name", message, ("metadata", "name"), found=shown(name), hint=rule)
+    usable = re.sub(r"[^a-z0-9]+", "-", name.lower())[:MAX_NAME].strip("-")
+    return document.problem(
+        "bad-name", message, ("metadata", "name"), found=shown(name), nearest=usable, hint=rule
+    )
 
 
 def _text_needed(document: Document, path: tuple[str, ...], found: Any, hint: str) -> Diagnostic:

@@ -99,7 +99,7 @@ def _read_variables(paths: Sequence[str]) -> tuple[list[dict[str, object]], list
         reader.read(Path(path))
     values: list[dict[str, object]] = []
     diagnostics = reader.diagnostics
-    for source in reader.sources:
+    for source in (*reader.sources, *reader.projects):
         parsed = parse(source)
         diagnostics += parsed.diagnostics
         for document in parsed.documents:

@@ -6,6 +6,7 @@ Looks at names and bytes only; what the YAML says is not its business.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,9 +37,9 @@ class Reader:
 
     def read(self, path: Path) -> None:
         """Read a file, or a folder recursively in sorted order."""
-        if path.is_dir():
+        if os.path.isdir(path):
             self._read_folder(path)
-        elif path.exists():
+        elif os.path.exists(path):
             self._read_file(path)
         else:
             self._refuse(
@@ -53,7 +54,7 @@ class Reader:
             self.sources.append(source)
 
     def _read_folder(self, root: Path) -> None:
-        paths = list(self._walk(root, root.resolve()))
+        paths = list(self._walk(root, Path(os.path.realpath(root))))
         for path in paths:
             if path.name == PROJECT_FILE and path.parent != root:
                 self._refuse(
@@ -89,13 +90,13 @@ class Reader:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(path, root)
-            elif entry.name.endswith(_SUFFIXES) and entry.is_file():
+            elif entry.name.endswith(_SUFFIXES) and _is_file_or_broken(path):
                 yield path
 
     def _stays_inside(self, link: Path, root: Path) -> bool:
-        if link.resolve().is_relative_to(root):
+        if Path(os.path.realpath(link)).is_relative_to(root):
             return True
-        if link.is_dir() or link.name.endswith(_SUFFIXES):
+        if os.path.isdir(link) or link.name.endswith(_SUFFIXES):
             self._refuse(
                 "link-outside",
                 f"the link `{_display(link)}` leads out of the folder",
@@ -104,6 +105,8 @@ class Reader:
         return False
 
     def _read_file(self, path: Path) -> None:
+        if self._bytes > MAX_TOTAL_BYTES:
+            return
         try:
             with path.open("rb") as handle:
                 status = os.fstat(handle.fileno())
@@ -111,7 +114,9 @@ class Reader:
                 if identity in self._seen:
                     return
                 self._seen.add(identity)
-                data = handle.read(MAX_FILE_BYTES + 1)
+                # A pipe has no size; asking for the limit each time would allocate it each time.
+                size = status.st_size if stat.S_ISREG(status.st_mode) else MAX_FILE_BYTES
+                data = handle.read(min(size, MAX_FILE_BYTES) + 1)
         except OSError as error:
             self._refuse("unreadable", f"cannot read `{_display(path)}`: {_why(error)}")
             return
@@ -119,17 +124,18 @@ class Reader:
             (self.projects if path.name == PROJECT_FILE else self.sources).append(source)
 
     def _source(self, data: bytes, name: str, base_dir: Path) -> Source | None:
-        self._bytes += len(data)
         start = Span(name, 1, 1)
         if len(data) > MAX_FILE_BYTES:
             limit = MAX_FILE_BYTES >> 20
             self._refuse("too-large", f"`{name}` is larger than {limit} MiB", span=start)
-        elif self._bytes > MAX_TOTAL_BYTES:
+            return None
+        self._bytes += len(data)
+        if self._bytes > MAX_TOTAL_BYTES:
             limit = MAX_TOTAL_BYTES >> 20
-            self._refuse("too-large", f"the manifests are larger than {limit} MiB", span=start)
-        else:
-            return self._decoded(data, name, base_dir)
-        return None
+            message = f"the manifests are larger than {limit} MiB: the rest is not read"
+            self._refuse("too-large", message, span=start)
+            return None
+        return self._decoded(data, name, base_dir)
 
     def _decoded(self, data: bytes, name: str, base_dir: Path) -> Source | None:
         hint = "save the file as UTF-8"
@@ -165,9 +171,14 @@ def _display(path: Path) -> str:
 def _siblings(path: Path) -> Iterable[str]:
     try:
         return [_display(Path(name)) for name in os.listdir(path.parent)]
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 
 def _why(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
+
+
+def _is_file_or_broken(path: Path) -> bool:
+    """A broken link counts, so that reading it says so instead of leaving a manifest out."""
+    return os.path.isfile(path) or not os.path.exists(path)

@@ -6,8 +6,7 @@ A secret's text appears in no message, repr or source line made here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -121,12 +120,6 @@ class SecretRef(ManifestModel):
         return text.rstrip("\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    path: tuple[str | int, ...]
-    what: str
-
-
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret (`apiKey`, `client_secret`, `password`)."""
@@ -144,7 +137,8 @@ def masked(text: str) -> str:
 def _without_named_values(text: str) -> Iterator[str]:
     done = 0
     for head in _NAMED_HEAD.finditer(text):
-        if head.end() > done and is_secret_name(head[1]):
+        # `key` alone may be a path or a label; hiding it where it is shown costs little.
+        if head.end() > done and (is_secret_name(head[1]) or head[1] == "key"):
             yield text[done : head.end()]
             rest = _LINE_REST.match(text, head.end())
             done = rest.end() if rest else head.end()
@@ -161,32 +155,35 @@ def find_literal_secrets(document: Document) -> list[Diagnostic]:
     return [
         document.problem(
             "literal-secret",
-            f"{finding.what} stands here in plain text",
-            finding.path,
+            f"{what} stands here in plain text",
+            path,
             hide=True,
             hint="put it into an environment variable or a file and refer to it:"
             " {env: NAME} or {file: path}",
         )
-        for finding in _walk(document.data, ())
+        for path, what in _found_in(document.data, "")
     ]
 
 
-def _walk(value: Any, path: tuple[str | int, ...]) -> Iterator[_Finding]:
+def _found_in(value: Any, name: str) -> list[tuple[tuple[str | int, ...], str]]:
+    """Path and description of each secret inside a value that stands under `name`."""
     if isinstance(value, str):
-        if what := _what(value, path):
-            yield _Finding(path, what)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _walk(item, (*path, key))
+        what = _what(value, name)
+        return [((), what)] if what else []
+    if isinstance(value, dict):
+        items: Iterable[tuple[str | int, Any]] = value.items()
     elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _walk(item, (*path, index))
+        items = enumerate(value)
+    else:
+        return []
+    return [
+        ((part, *path), what)
+        for part, item in items
+        for path, what in _found_in(item, part if isinstance(part, str) else name)
+    ]
 
 
-def _what(value: str, path: tuple[str | int, ...]) -> str:
+def _what(value: str, name: str) -> str:
     if len(value) > 12 and (match := _SHAPE.search(value)):
         return _LABELS[(match.lastindex or 1) - 1]
-    name = path[-1] if path else ""
-    if value and isinstance(name, str) and is_secret_name(name):
-        return f"the value of `{name}`"
-    return ""
+    return f"the value of `{name}`" if value and is_secret_name(name) else ""

@@ -10,6 +10,7 @@ from loopwright.manifests.diagnostics import Diagnostic
 from loopwright.manifests.source import Source
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_AMBIGUOUS = re.compile("[\x85\u2028\u2029\ufeff]")
 _TAB_INDENT = re.compile(r"[ \-]*\t")
 _HINTS = {
     "mapping values are not allowed": "check the indentation, or quote a value that holds `: `",
@@ -23,6 +24,15 @@ _HINTS = {
 }
 
 
+def ambiguous_problem(source: Source) -> Diagnostic | None:
+    """An error at a character that YAML versions read differently: a line break, a mark or text.
+
+    libyaml would fold it away, or make it a part of a field's name, without a word.
+    """
+    match = None if source.text.isascii() else _AMBIGUOUS.search(source.text)
+    return _forbidden(source, match) if match else None
+
+
 def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
     """The diagnostic for an error of the YAML parser."""
     if isinstance(error, yaml.MarkedYAMLError):
@@ -30,12 +40,17 @@ def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
     match = _FORBIDDEN.search(source.text)
     if match is None:
         return source.problem("yaml-syntax", "cannot read this as YAML", 0)
-    name = f"U+{ord(match[0]):04X}"
+    return _forbidden(source, match)
+
+
+def _forbidden(source: Source, match: re.Match[str]) -> Diagnostic:
+    code = ord(match[0])
+    escape = f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
     return source.problem(
         "control-character",
-        f"the character {name} is not allowed in YAML",
+        f"the character U+{code:04X} cannot stand in a manifest",
         match.start(),
-        hint='write it as an escape in double quotes, such as "\\u0007", or remove it',
+        hint=f'remove it, or write "{escape}" in double quotes',
     )
 
 

@@ -134,7 +134,7 @@ class _Reporter:
             "missing-field",
             f"{owner} needs the field `{name}`",
             (*parent, name),
-            hint=": ".join(filter(None, [text and f"write `{text}`", description])),
+            hint=". ".join(filter(None, [text and f"write `{text}`", description])),
         )
 
     def _unknown(self, place: Place) -> Diagnostic:
@@ -185,7 +185,7 @@ class _Reporter:
         return f"for example `{text}`" if text else ""
 
     def _other(self, problem: _Problem) -> Diagnostic:
-        if words := bound_message(problem.kind, problem.context):
+        if words := bound_message(problem.kind, problem.context, problem.place.field):
             message = f"{words}, but is {described(problem.value)}"
             return self._at(problem, "out-of-range", message, hint=self._how(problem))
         cause = problem.context.get("error")

@@ -70,6 +70,15 @@ def converted(value: Any, kind: str) -> Value:
     return scalar
 
 
+def _undeclared(value: Any) -> Value:
+    """A value as it is, when it cannot change the structure around it. Raises ValueError."""
+    items = value if isinstance(value, list) else [value]
+    if all(isinstance(item, str | int | float | bool) for item in items):
+        scalar: Value = value
+        return scalar
+    raise ValueError("must be text, a number, true or false, or a list of these")
+
+
 def _as_string(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -167,17 +176,23 @@ class Variables:
             ]
         if not isinstance(value, str) or "${" not in value:
             return value
-        try:
-            return self._in_text(value)
-        except _Refused as refused:
-            diagnostics.append(document.problem(refused.code, str(refused), path, **refused.facts))
-            return value
+        replaced, refused = self._in_text(value)
+        for one in refused:
+            diagnostics.append(document.problem(one.code, str(one), path, **one.facts))
+        return value if refused else replaced
 
-    def _in_text(self, text: str) -> Value:
+    def _in_text(self, text: str) -> tuple[Value, list[_Refused]]:
+        refused: list[_Refused] = []
         whole = _REFERENCE.fullmatch(text)
-        if whole and whole[1] is not None:
-            return self._value(whole[1])
-        return _REFERENCE.sub(self._inside, text)
+
+        def replacement(match: re.Match[str]) -> Any:
+            try:
+                return self._value(match[1]) if match is whole and match[1] else self._inside(match)
+            except _Refused as error:
+                refused.append(error)
+                return match[0]
+
+        return replacement(whole) if whole else _REFERENCE.sub(replacement, text), refused
 
     def _inside(self, match: re.Match[str]) -> str:
         if match[0] == "$${":
@@ -220,15 +235,15 @@ class Variables:
             )
         declaration = self.declared.get(name)
         try:
-            typed = converted(value, declaration.type) if declaration else value
-            str(typed).encode()
+            if isinstance(value, str):
+                value.encode()
+            return converted(value, declaration.type) if declaration else _undeclared(value)
         except UnicodeEncodeError:
             message = f"the variable `{name}` from {origin} is not valid text"
             raise _Refused("bad-variable", message) from None
         except ValueError as error:
             message = f"the variable `{name}` from {origin} {error}"
             raise _Refused("wrong-type", message) from None
-        return typed
 
     @cached_property
     def _origins(self) -> list[tuple[str, Mapping[str, Any]]]:

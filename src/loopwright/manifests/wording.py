@@ -45,8 +45,10 @@ _BOUNDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def bound_message(kind: str, context: Mapping[str, Any]) -> str:
+def bound_message(kind: str, context: Mapping[str, Any], field: FieldInfo | None) -> str:
     """What a broken constraint asks for ("must be at most 1"), or "" for other kinds of error."""
+    if kind == "string_pattern_mismatch" and field and field.examples:
+        return f"must look like `{field.examples[0]}`"
     words = _BOUNDS.get(kind)
     return words(context) if words else ""
 

@@ -5,18 +5,19 @@ No node is kept, nothing recurses deeper than the bound, and an alias costs what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from loopwright.manifests.diagnostics import Diagnostic, nearest
+from loopwright.manifests.diagnostics import Diagnostic, field_path, nearest
 from loopwright.manifests.document import Document
 from loopwright.manifests.scalars import resolve_plain
 from loopwright.manifests.source import Source
 from loopwright.manifests.spans import event_stream, start_of
-from loopwright.manifests.syntax import syntax_problem
+from loopwright.manifests.syntax import ambiguous_problem, syntax_problem
 
 MAX_DEPTH = 64
 MAX_EXPANDED = 10_000
@@ -30,6 +31,8 @@ _TAGS: dict[str, type | tuple[type, ...]] = {
     _CORE + "bool": bool,
     _CORE + "null": type(None),
 }
+# libyaml refuses these; PyYAML's own parser lets them through.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _Event = Any
 
 
@@ -48,6 +51,9 @@ class _Stop(Exception):
 def parse(source: Source) -> Parsed:
     """Read all documents of a source. Empty ones are skipped; content problems never raise."""
     parsed = Parsed()
+    if problem := ambiguous_problem(source):
+        parsed.diagnostics.append(problem)
+        return parsed
     try:
         read = event_stream(source.text)
         read()
@@ -86,6 +92,7 @@ class _Builder:
         self._diagnostics = diagnostics
         self._anchors: dict[str, Any] = {}
         self._open: set[str] = set()
+        self._path: list[str | int] = []
         self._budget = MAX_EXPANDED
 
     def value(self, event: _Event, depth: int) -> Any:
@@ -106,13 +113,21 @@ class _Builder:
         self._note(code, message, event, **facts)
 
     def _note(self, code: str, message: str, event: _Event, **facts: Any) -> None:
-        offset = start_of(event)
-        self._diagnostics.append(self._source.problem(code, message, offset, **facts))
+        field = field_path(self._path)
+        problem = self._source.problem(code, message, start_of(event), field=field, **facts)
+        self._diagnostics.append(problem)
 
     def _scalar(self, event: _Event) -> Any:
+        text: str = event.value
         if event.implicit[0]:
-            return resolve_plain(event.value)
-        return event.value if event.tag is None or event.tag == "!" else self._tagged(event)
+            return resolve_plain(text)
+        if event.tag not in (None, "!"):
+            return self._tagged(event)
+        if not text.isascii() and _SURROGATE.search(text):
+            hint = "write the character itself"
+            self.report("bad-text", "this holds half a surrogate pair", event, hint=hint)
+            return _SURROGATE.sub("\ufffd", text)
+        return text
 
     def _tagged(self, event: _Event) -> Any:
         wanted = _TAGS.get(event.tag)
@@ -144,49 +159,55 @@ class _Builder:
         return value
 
     def _sequence(self, depth: int) -> list[Any]:
-        items = []
+        items: list[Any] = []
         while type(event := self._read()) is not yaml.SequenceEndEvent:
+            self._path.append(len(items))
             items.append(self.value(event, depth))
+            self._path.pop()
         return items
 
     def _mapping(self, depth: int) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
-        places: dict[str, int] = {}
+        keys: dict[str, _Event] = {}
         while type(event := self._read()) is not yaml.MappingEndEvent:
             key = self._key(event, depth)
+            self._path.append("?" if key is None else key)
             value = self.value(self._read(), depth)
-            if key is None:
-                continue
-            if key in mapping:
-                self._duplicate(key, event, places[key])
-                continue
-            mapping[key] = value
-            places[key] = start_of(event)
+            if key in keys:
+                self._duplicate(key, event, keys[key])
+            elif key is not None:
+                mapping[key] = value
+                keys[key] = event
+            self._path.pop()
         return mapping
 
     def _key(self, event: _Event, depth: int) -> str | None:
         """The text of a key, or None when it cannot be used at all."""
-        key = self.value(event, depth)
-        if not isinstance(event, yaml.ScalarEvent):
+        if type(event) is not yaml.ScalarEvent:
+            self.value(event, depth)
             message, hint = "a field name must be a plain string", "write the name itself"
             self.report("non-string-key", message, event, hint=hint)
             return None
-        if isinstance(key, str):
-            if key == "<<" and event.implicit[0]:
-                hint = "write the fields out, or build the manifests with kustomize"
-                self.report("merge-key", "merge keys (`<<`) are not supported", event, hint=hint)
-                return None
-            return key
+        key = self._scalar(event)
+        if event.anchor:
+            self._anchors[event.anchor] = key
+        if key == "<<" and event.implicit[0]:
+            hint = "write the fields out, or build the manifests with kustomize"
+            self.report("merge-key", "merge keys (`<<`) are not supported", event, hint=hint)
+            return None
+        return key if isinstance(key, str) else self._unquoted(event)
+
+    def _unquoted(self, event: _Event) -> str:
         text: str = event.value
-        message = f"the field name `{text}` is not a string"
-        self.report("non-string-key", message, event, found=text, hint=f'quote it: "{text}":')
+        message, hint = f"the field name `{text}` is not a string", f'quote it: "{text}":'
+        self.report("non-string-key", message, event, found=text, hint=hint)
         return text
 
-    def _duplicate(self, key: str, event: _Event, first: int) -> None:
-        there = self._source.span(first)
-        message = f"the field `{key}` is written twice, first in line {there.line}"
-        hint = f"keep one of lines {there.line} and {event.start_mark.line + 1}"
-        self.report("duplicate-key", message, event, found=key, hint=hint)
+    def _duplicate(self, key: str, event: _Event, first: _Event) -> None:
+        here, there = (self._source.span(start_of(one)).line for one in (event, first))
+        where = f"already in line {there}" if here != there else "twice in this line"
+        message = f"the field `{key}` is written {where}"
+        self.report("duplicate-key", message, event, found=key, hint="keep one of the two")
 
     def _alias(self, event: _Event) -> Any:
         name: str = event.anchor
