@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,7 +50,7 @@ class AuditLog:
         self._disk = disk
 
     @contextmanager
-    def opening(self, *, purpose: str, query: dict[str, Any]) -> Iterator[RowCount]:
+    def opening(self, *, purpose: str, query: Mapping[str, Any]) -> Iterator[RowCount]:
         """Record an opening around the block, which counts the rows it hands out.
 
         Raises LakeError when it cannot be recorded: then no text may be read.

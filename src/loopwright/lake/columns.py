@@ -7,7 +7,8 @@ in a newer column. No I/O here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -84,8 +85,8 @@ TEXT_COLUMNS: tuple[str, ...] = ("request", "response")
 METADATA_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name not in TEXT_COLUMNS)
 SCHEMA_VERSION = 1
 
-_REQUIRED = ("call_id", "ts", "endpoint", "request", "response")
-_ASSIGNED = frozenset({"skey", "seq", "schema_version"})
+_GIVEN = frozenset(COLUMNS) - {"skey", "seq", "schema_version"}
+_PART = 1024
 
 
 def skey(call_id: str) -> int:
@@ -93,26 +94,41 @@ def skey(call_id: str) -> int:
     return int.from_bytes(hashlib.sha256(call_id.encode()).digest()[:8]) >> 1
 
 
-def as_table(records: Sequence[Mapping[str, Any]], *, first_seq: int) -> pa.Table:
-    """Rows of SCHEMA for `records`, numbered from `first_seq`, each with its `skey`.
+def as_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows of SCHEMA for `records`, each with its `skey`; `seq` is 0 until the lake numbers them.
 
     A record needs call_id, ts (aware datetime, or microseconds since the epoch), endpoint, request
     and response; the other columns are null where absent. Raises LakeError on an unknown column,
     a missing value or a value of the wrong type.
     """
-    present = set().union(*records) if records else set()
-    if unknown := present.difference(COLUMNS):
-        raise LakeError(f"calls have unknown columns: {', '.join(sorted(unknown))}")
-    count = len(records)
-    columns: dict[str, pa.Array] = {
-        "skey": pa.array([skey(record["call_id"]) for record in records], pa.int64()),
-        "seq": pa.array(range(first_seq, first_seq + count), pa.int64()),
-        "schema_version": pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int16()), count),
+    given = iter(records)
+    parts = []
+    # A few at a time: taking columns out of many thousand dicts at once misses every cache.
+    while part := list(islice(given, _PART)):
+        parts.append(_as_batch(part))
+    return pa.Table.from_batches(parts, schema=SCHEMA)
+
+
+def _as_batch(records: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    present = set().union(*records)
+    if unknown := present.difference(_GIVEN):
+        raise LakeError(f"calls cannot be given columns {', '.join(sorted(unknown))}")
+    columns = {
+        field.name: _column(records, field, absent=field.name not in present)
+        for field in SCHEMA
+        if field.name in _GIVEN
     }
-    for field in SCHEMA:
-        if field.name not in _ASSIGNED:
-            columns[field.name] = _column(records, field, absent=field.name not in present)
-    return pa.table([columns[name] for name in COLUMNS], schema=SCHEMA)
+    count = len(records)
+    columns["skey"] = pa.array([skey(record["call_id"]) for record in records], pa.int64())
+    columns["seq"] = pa.repeat(pa.scalar(0, pa.int64()), count)
+    columns["schema_version"] = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int16()), count)
+    return pa.record_batch([columns[name] for name in COLUMNS], schema=SCHEMA)
+
+
+def numbered(table: pa.Table, *, first_seq: int) -> pa.Table:
+    """The same rows with `seq` counting from `first_seq`."""
+    numbers = pa.array(range(first_seq, first_seq + table.num_rows), pa.int64())
+    return table.set_column(COLUMNS.index("seq"), SCHEMA.field("seq"), numbers)
 
 
 def _column(records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bool) -> pa.Array:
@@ -125,8 +141,3 @@ def _column(records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bo
     if not field.nullable and values.null_count:
         raise LakeError(f"{values.null_count} of {len(records)} calls have no {field.name}")
     return values
-
-
-def missing_required(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of required columns that `record` lacks."""
-    return tuple(name for name in _REQUIRED if record.get(name) is None)

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from loopwright.errors import LakeError
-from loopwright.lake.columns import as_table, missing_required, skey
+from loopwright.lake.columns import as_table, numbered, skey
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import endpoint_fits, partition_path
 from loopwright.lake.store import Lake
 
 BATCH_ROWS = 50_000
-BATCH_BYTES = 160 << 20
+BATCH_BYTES = 96 << 20
+_PART = 1024
 Record = Mapping[str, Any]
 
 
@@ -34,48 +36,56 @@ class AppendResult:
     last_seq: int | None
 
 
-def append(lake: Lake, records: Iterable[Record]) -> AppendResult:
+def append(lake: Lake, calls: Iterable[Record] | pa.Table) -> AppendResult:
     """Add calls in one atomic commit; those whose call id is known are counted and skipped.
 
-    Records as in `columns.as_table`. All of them are held in memory: cut long series with
-    `batches`. Raises LakeError when a record is not a call or the disk refuses; then nothing of
-    the batch is in the lake.
+    Records, or a table of them, as `columns.as_table` says. All are held in memory at once: cut a
+    long series with `batches`. Raises LakeError when a record is not a call or the disk refuses;
+    then nothing of the batch is in the lake.
     """
-    given = list(records)
-    for record in given:
-        _check(record)
-    unique = {record["call_id"]: record for record in reversed(given)}
+    given = calls if isinstance(calls, pa.Table) else as_table(calls)
+    _check_endpoints(given)
     with lake.disk.lock(lake.lock_path):
         head = lake.manifest.head()
-        known = known_calls(lake, head, list(unique))
-        fresh = [record for record in reversed(unique.values()) if record["call_id"] not in known]
-        if not fresh:
-            return AppendResult(0, len(given), None, None)
-        first = head.last_seq + 1
-        last = head.last_seq + len(fresh)
-        added = _write(lake, as_table(fresh, first_seq=first))
+        fresh = _unknown(lake, head, given)
+        if not fresh.num_rows:
+            return AppendResult(0, given.num_rows, None, None)
+        first, last = head.last_seq + 1, head.last_seq + fresh.num_rows
+        added = _write(lake, numbered(fresh, first_seq=first))
         lake.manifest.commit(head, added=added, last_seq=last, at=lake.clock.now())
-    return AppendResult(len(fresh), len(given) - len(fresh), first, last)
+    return AppendResult(fresh.num_rows, given.num_rows - fresh.num_rows, first, last)
 
 
 def batches(
     records: Iterable[Record], *, rows: int = BATCH_ROWS, text: int = BATCH_BYTES
-) -> Iterator[list[Record]]:
-    """Cut a series where a batch has `rows` records or `text` characters of text."""
-    batch: list[Record] = []
-    size = 0
-    for record in records:
-        batch.append(record)
-        size += len(record["request"]) + len(record["response"])
-        if len(batch) >= rows or size >= text:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+) -> Iterator[pa.Table]:
+    """The records as tables, each cut where it has `rows` rows or `text` bytes of columns."""
+    given = iter(records)
+    parts: list[pa.Table] = []
+    while (part := as_table(islice(given, _PART))).num_rows:
+        parts.append(part)
+        if sum(one.num_rows for one in parts) >= rows or sum(one.nbytes for one in parts) >= text:
+            yield pa.concat_tables(parts)
+            parts = []
+    if parts:
+        yield pa.concat_tables(parts)
+
+
+def _unknown(lake: Lake, head: Head, given: pa.Table) -> pa.Table:
+    """The rows whose call id the lake has not, the first of equal ones."""
+    call_ids = given["call_id"].to_pylist()
+    seen = known_calls(lake, head, call_ids)
+    fresh = []
+    for call_id in call_ids:
+        fresh.append(call_id not in seen)
+        seen.add(call_id)
+    return given if all(fresh) else given.filter(pa.array(fresh, pa.bool_()))
 
 
 def known_calls(lake: Lake, head: Head, call_ids: Sequence[str]) -> set[str]:
     """Which of `call_ids` the lake has. Reads 8 bytes a row of it, and the ids where those meet."""
+    if not call_ids:
+        return set()
     skeys = sorted({skey(call_id) for call_id in call_ids})
     asked = set(call_ids)
     known: set[str] = set()
@@ -102,8 +112,7 @@ def _write(lake: Lake, table: pa.Table) -> tuple[LakeFile, ...]:
     return tuple(files)
 
 
-def _check(record: Record) -> None:
-    if missing := missing_required(record):
-        raise LakeError(f"a call has no {' and no '.join(missing)}")
-    if not endpoint_fits(record["endpoint"]):
-        raise LakeError(f"endpoint name {record['endpoint'][:40]!r} is empty or too long")
+def _check_endpoints(table: pa.Table) -> None:
+    for endpoint in pc.unique(table["endpoint"]).to_pylist():
+        if not endpoint_fits(endpoint):
+            raise LakeError(f"endpoint name {endpoint[:40]!r} is empty or too long")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote
 
 CALLS = "calls"
@@ -13,6 +14,7 @@ def partition_path(dt: str, endpoint: str) -> str:
     return f"dt={dt}/endpoint={quote(endpoint, safe='')}"
 
 
+@lru_cache(maxsize=1024)
 def endpoint_fits(endpoint: str) -> bool:
     """Whether the name is not empty and, once encoded, short enough for a folder."""
     return 0 < len(quote(endpoint, safe="")) <= _LONGEST

@@ -252,7 +252,7 @@ def _overlap(wanted: tuple[int, int], low: int, high: int) -> bool:
 def _inside(values: Any, wanted: tuple[int, int]) -> Any:
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
-    return pc.and_(pc.greater_equal(values, wanted[0]), pc.less(values, wanted[1]))
+    return pc.and_(pc.greater_equal(values, wanted[0]), pc.less_equal(values, wanted[1] - 1))
 
 
 @contextmanager

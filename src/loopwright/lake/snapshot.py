@@ -6,7 +6,7 @@ that may, and is recorded. Which rows to want is the caller's affair.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,7 +86,7 @@ class Snapshot:
         opens_text = self._opens_text(columns)
         skeys = sorted({skey(call_id) for call_id in call_ids})
         read = list(dict.fromkeys([*columns, "call_id"]))
-        tables = (
+        tables: Iterator[pa.Table] = (
             table
             for file in self.files
             for table in self.reader.calls(file, read, skeys=skeys, cut=self.cut)
@@ -107,7 +107,7 @@ class Snapshot:
         return opens
 
     def _recorded(
-        self, parts: Iterator[_Rows], *, purpose: str, query: dict[str, object]
+        self, parts: Iterator[_Rows], *, purpose: str, query: Mapping[str, object]
     ) -> Iterator[_Rows]:
         with self.audit.opening(purpose=purpose, query=query) as opened:
             for part in parts:

@@ -1,0 +1,187 @@
+"""One OpenAI-style chat exchange (request body and response body) as the columns of a call.
+
+Promotes what is worth filtering to scalars and keeps the raw JSON beside it. Personal ids and
+text leave here only as keyed hashes, or inside request and response. Pure; no files, no lake.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+Json = Mapping[str, Any]
+
+_HASH_BYTES = 16
+_SYSTEM_ROLES = ("system", "developer")
+_PARAMETERS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "service_tier",
+)
+_MOST_TAGS, _LONGEST_TAG_NAME, _LONGEST_TAG = 16, 64, 512
+
+
+@dataclass(frozen=True, slots=True)
+class HashKeys:
+    """A lake's keys for hashes that tell equality and nothing else."""
+
+    subject: bytes = field(repr=False)
+    content: bytes = field(repr=False)
+
+    def subject_key(self, subject: str) -> int:
+        """63 bits that stand for an end user in this lake."""
+        return int.from_bytes(hmac.digest(self.subject, subject.encode(), "sha256")[:8]) >> 1
+
+    def content_hash(self, content: bytes) -> bytes:
+        return hmac.digest(self.content, content, "sha256")[:_HASH_BYTES]
+
+
+def describe(request: Json, response: Json, *, keys: HashKeys) -> dict[str, Any]:
+    """The columns that follow from a chat exchange alone (not call_id, ts or endpoint).
+
+    Both must be well formed: `messages` a list of messages, and `choices` a list of choices with
+    a message each, or `error` an object.
+    """
+    messages = request["messages"]
+    choices = response.get("choices") or ()
+    answer = choices[0]["message"] if choices else {}
+    model = _text(response.get("model")) or _text(request.get("model"))
+    prompt = orjson.dumps((messages, request.get("tools")), option=orjson.OPT_SORT_KEYS)
+    answers = [choice["message"] for choice in choices]
+    prompt_hash = keys.content_hash(prompt)
+    said = orjson.dumps(answers, option=orjson.OPT_SORT_KEYS)
+    return {
+        "operation": "chat",
+        "model_requested": _text(request.get("model")),
+        "model": model,
+        "model_version": model,
+        "stream": request.get("stream") is True,
+        "finish_reason": _text(choices[0].get("finish_reason")) if choices else None,
+        "n_messages": len(messages),
+        "n_tool_calls": len(answer.get("tool_calls") or ()),
+        "n_media": sum(map(_media, messages)),
+        "has_system": any(message["role"] in _SYSTEM_ROLES for message in messages),
+        "has_tools": bool(request.get("tools") or request.get("functions")),
+        "request_params": _parameters(request),
+        "tags": _tags(request.get("metadata")),
+        "prompt_hash": prompt_hash,
+        "exchange_hash": keys.content_hash(prompt_hash + said),
+        "request": orjson.dumps(request).decode(),
+        "response": orjson.dumps(response).decode(),
+        **_outcome(response),
+        **_tokens(response.get("usage"), messages, answers),
+    }
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens `text` has: one for 4 ASCII characters or 1.5 wide ones.
+
+    A character counts as wide by its UTF-8 bytes beyond the first, two for one of Chinese.
+    """
+    if text.isascii():
+        return -(-len(text) // 4)
+    wide = (len(text.encode("utf-8", "surrogatepass")) - len(text)) / 2
+    return int((len(text) - wide) / 4 + wide / 1.5) + 1
+
+
+def _outcome(response: Json) -> dict[str, Any]:
+    error = response.get("error")
+    if not error:
+        return {"outcome": "ok", "http_status": 200}
+    facts = error if isinstance(error, Mapping) else {}
+    status = next(
+        (one for one in (facts.get("status"), facts.get("code")) if isinstance(one, int)), None
+    )
+    return {
+        "outcome": "upstream_error",
+        "http_status": status if status is not None and 100 <= status < 600 else None,
+        "error_type": _text(facts.get("type")),
+    }
+
+
+def _tokens(usage: Any, messages: list[Json], answers: list[Json]) -> dict[str, Any]:
+    if isinstance(usage, Mapping):
+        counted = (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+        if None not in counted:
+            return {
+                "input_tokens": counted[0],
+                "output_tokens": counted[1],
+                "cache_read_tokens": _count(usage.get("prompt_tokens_details"), "cached_tokens"),
+                "reasoning_tokens": _count(
+                    usage.get("completion_tokens_details"), "reasoning_tokens"
+                ),
+                "tokens_estimated": False,
+            }
+    return {
+        "input_tokens": sum(estimated_tokens(text) for text in _texts(messages)),
+        "output_tokens": sum(estimated_tokens(text) for text in _texts(answers)),
+        "tokens_estimated": True,
+    }
+
+
+def _texts(messages: list[Json]) -> Iterator[str]:
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            yield content
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part.get("text"), str):
+                yield part["text"]
+        for call in message.get("tool_calls") or ():
+            yield call["function"]["name"] + call["function"]["arguments"]
+
+
+def _media(message: Json) -> int:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return 0
+    return sum(1 for part in content if part.get("type") not in ("text", "refusal"))
+
+
+def _parameters(request: Json) -> str | None:
+    """The sampling parameters: numbers, flags and short words, never text of the user's."""
+    chosen = {
+        name: request[name] for name in _PARAMETERS if name in request and _is_short(request[name])
+    }
+    form = request.get("response_format")
+    if isinstance(form, Mapping) and isinstance(form.get("type"), str):
+        chosen["response_format"] = form["type"]
+    return orjson.dumps(chosen, option=orjson.OPT_SORT_KEYS).decode() if chosen else None
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= 64)
+
+
+def _tags(metadata: Any) -> dict[str, str] | None:
+    """The request's own metadata, as far as it keeps to the limits that OpenAI sets for it."""
+    if not isinstance(metadata, Mapping):
+        return None
+    fitting = [
+        (name, value)
+        for name, value in metadata.items()
+        if isinstance(value, str) and len(name) <= _LONGEST_TAG_NAME and len(value) <= _LONGEST_TAG
+    ]
+    return dict(sorted(fitting)[:_MOST_TAGS]) or None
+
+
+def _count(counts: Any, name: str) -> int | None:
+    value = counts.get(name) if isinstance(counts, Mapping) else None
+    return value if isinstance(value, int) and 0 <= value < 1 << 31 else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

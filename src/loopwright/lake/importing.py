@@ -1,0 +1,250 @@
+"""Importing recorded calls from JSONL files, plain or gzip: one exchange a line.
+
+A call's id is the hash of its line and of its ordinal among equal lines of the file, so importing
+again adds nothing and an interrupted import is finished by running it again. Lines that are no
+exchange are named by number, counted and left out. A line without a time gets its place in the
+file as microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from loopwright.errors import LakeError
+from loopwright.hashing import canonical_json, file_digest
+from loopwright.lake.chat_lines import BadLineError, parse
+from loopwright.lake.exchange import HashKeys, describe
+from loopwright.lake.ingest import AppendResult, append, batches
+from loopwright.lake.keys import LakeSecret
+from loopwright.lake.partitions import endpoint_fits
+from loopwright.lake.store import Lake
+
+DEFAULT_ENDPOINT = "imported"
+LONGEST_LINE = 64 << 20
+_NAMED_BAD_LINES = 100
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that was left out, and why; `line` counts from 1."""
+
+    file: str
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFile:
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far an import is, by bytes of the files as they lie on disk."""
+
+    bytes_done: int
+    bytes_total: int
+    read: int
+    added: int
+    duplicates: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import did. `bad` names the first hundred of `bad_total` lines left out."""
+
+    read: int
+    added: int
+    duplicates: int
+    bad: tuple[BadLine, ...]
+    bad_total: int
+    files: tuple[ImportedFile, ...]
+    first_seq: int | None
+    last_seq: int | None
+
+
+def import_calls(
+    lake: Lake,
+    paths: Sequence[Path],
+    *,
+    endpoint: str | None = None,
+    progress: Callable[[ImportProgress], None] | None = None,
+) -> ImportResult:
+    """Add the exchanges in `paths` to the lake, a batch at a time, each batch one commit.
+
+    The endpoint of a call is the line's, else `endpoint`, else "imported". The files are taken in
+    the order of their digests, so the order of `paths` does not matter. Raises LakeError when a
+    file cannot be read or the lake not be written; the batches before that stay.
+    """
+    if endpoint is not None and not endpoint_fits(endpoint):
+        raise LakeError("the endpoint name is empty or too long")
+    sources = _sources(paths)
+    tally = _Tally(total=sum(size for _, _, size in sources))
+    reader = _Reader(
+        keys=HashKeys(lake.keys.secret(LakeSecret.SUBJECT), lake.keys.secret(LakeSecret.CONTENT)),
+        endpoint=endpoint or DEFAULT_ENDPOINT,
+        tally=tally,
+    )
+    records = (record for path, _, _ in sources for record in reader.records(path))
+    for batch in batches(records):
+        tally.appended(append(lake, batch))
+        if progress:
+            progress(tally.progress())
+    if progress:
+        progress(tally.progress())
+    return tally.result(tuple(ImportedFile(path.name, digest) for path, digest, _ in sources))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts while an import runs."""
+
+    total: int
+    done: int = 0
+    read: int = 0
+    added: int = 0
+    duplicates: int = 0
+    bad_total: int = 0
+    bad: list[BadLine] = field(default_factory=list)
+    first_seq: int | None = None
+    last_seq: int | None = None
+
+    def left_out(self, line: BadLine) -> None:
+        self.bad_total += 1
+        if len(self.bad) < _NAMED_BAD_LINES:
+            self.bad.append(line)
+
+    def appended(self, result: AppendResult) -> None:
+        self.added += result.added
+        self.duplicates += result.duplicates
+        if result.added:
+            self.first_seq = result.first_seq if self.first_seq is None else self.first_seq
+            self.last_seq = result.last_seq
+
+    def progress(self) -> ImportProgress:
+        return ImportProgress(
+            self.done, self.total, self.read, self.added, self.duplicates, self.bad_total
+        )
+
+    def result(self, files: tuple[ImportedFile, ...]) -> ImportResult:
+        return ImportResult(
+            read=self.read,
+            added=self.added,
+            duplicates=self.duplicates,
+            bad=tuple(self.bad),
+            bad_total=self.bad_total,
+            files=files,
+            first_seq=self.first_seq,
+            last_seq=self.last_seq,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    keys: HashKeys
+    endpoint: str
+    tally: _Tally
+
+    def records(self, path: Path) -> Iterator[dict[str, Any]]:
+        """The calls of one file, in its order."""
+        ordinals = _Ordinals()
+        for index, line in self._lines(path):
+            self.tally.read += 1
+            try:
+                yield self._record(line, index, ordinals)
+            except BadLineError as error:
+                self.tally.left_out(BadLine(path.name, index + 1, str(error)))
+
+    def _record(self, raw: bytes, index: int, ordinals: _Ordinals) -> dict[str, Any]:
+        if len(raw) > LONGEST_LINE:
+            raise BadLineError(f"longer than {LONGEST_LINE >> 20} MiB")
+        try:
+            line = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise BadLineError("not valid JSON") from error
+        exchange = parse(line)
+        record = describe(exchange.request, exchange.response, keys=self.keys)
+        record["call_id"] = ordinals.call_id(canonical_json(line))
+        record["ts"] = index if exchange.ts is None else exchange.ts
+        record["endpoint"] = exchange.endpoint or self.endpoint
+        if exchange.subject is not None:
+            record["subject_key"] = self.keys.subject_key(exchange.subject)
+        if exchange.session_id is not None:
+            record["session_id"] = exchange.session_id
+        return record
+
+    def _lines(self, path: Path) -> Iterator[tuple[int, bytes]]:
+        """Lines that are not blank, with their index; the one that a broken gzip ends in is bad."""
+        before, index = self.tally.done, 0
+        try:
+            with path.open("rb") as raw:
+                content = _content(raw)
+                for index, line in enumerate(_bounded_lines(content)):
+                    self.tally.done = before + raw.tell()
+                    if not line.isspace():
+                        yield index, line.removeprefix(_BOM) if index == 0 else line
+                self.tally.done = before + raw.tell()
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            self.tally.read += 1
+            self.tally.left_out(BadLine(path.name, index + 2, "the gzip data is cut or damaged"))
+        except OSError as error:
+            raise LakeError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+class _Ordinals:
+    """Tells equal lines of one file apart by counting them; about 70 bytes a line."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._repeats: Counter[int] = Counter()
+
+    def call_id(self, canonical: bytes) -> str:
+        digest = hashlib.sha256(canonical)
+        short = int.from_bytes(digest.digest()[:8])
+        if short in self._seen:
+            self._repeats[short] += 1
+            digest.update(b"\n%d" % self._repeats[short])
+        else:
+            self._seen.add(short)
+        return "imp-" + digest.hexdigest()
+
+
+def _sources(paths: Sequence[Path]) -> list[tuple[Path, str, int]]:
+    """Path, digest and size of each file, in the order of the digests; equal files once."""
+    found: dict[str, tuple[Path, str, int]] = {}
+    for path in paths:
+        try:
+            digest, size = file_digest(path), path.stat().st_size
+        except OSError as error:
+            raise LakeError(f"cannot read {path}: {error.strerror}") from error
+        known = found.setdefault(digest, (path, digest, size))
+        if path.name < known[0].name:
+            found[digest] = (path, digest, size)
+    return [found[digest] for digest in sorted(found)]
+
+
+def _content(raw: BinaryIO) -> BinaryIO:
+    start = raw.read(len(_GZIP))
+    raw.seek(0)
+    return gzip.GzipFile(fileobj=raw) if start == _GZIP else raw  # type: ignore[return-value]
+
+
+def _bounded_lines(content: BinaryIO) -> Iterator[bytes]:
+    """Lines; of one that is too long only the beginning is kept, one byte over the limit."""
+    while line := content.readline(LONGEST_LINE + 1):
+        yield line
+        while len(line) > LONGEST_LINE and not line.endswith(b"\n"):
+            line = content.readline(LONGEST_LINE + 1)
