@@ -121,7 +121,7 @@ def _until(rows: pa.Table, missing: int) -> pa.Table:
 def _doubtful(rows: pa.Table, recipe: Recipe) -> int:
     """Rows that text may still leave out: tools, media, reasoning, a response schema."""
     if recipe.filter.response_schema is not None:
-        return rows.num_rows
+        return int(rows.num_rows)
     risky = pc.coalesce(rows["has_tools"], False)
     for column in ("n_tool_calls", "n_media", "reasoning_tokens"):
         risky = pc.or_(risky, pc.greater(pc.coalesce(rows[column], 0), 0))
@@ -164,6 +164,7 @@ def build(
             raise DatasetError(f"Version {number} of dataset {name!r} was taken away for good")
         newest = catalog.newest(name)
         lines = Lines(snapshot, recipe, purpose=f"dataset {name} v{number}")
+        _check_enough(lines.draw.population.count, recipe)  # before any text is opened
         with catalog.draft(name, number) as folder:
             written = _write(lines, folder, catalog, progress)
             manifest = _manifest(
@@ -192,6 +193,12 @@ def _same(
     return found
 
 
+def _check_enough(have: int, recipe: Recipe) -> None:
+    want = recipe.sampling.count or 1
+    if have < want:
+        raise NotEnoughRowsError(have=have, want=want)
+
+
 def _write(
     lines: Lines,
     folder: Path,
@@ -212,8 +219,7 @@ def _write(
             written.lines.append(Line(sample.call_id, digest, sample.split))
             if progress and lines.tally.kept % _REPORT_EVERY == 0:
                 progress(BuildProgress(lines.tally.sampled, lines.tally.kept, wanted))
-        if lines.tally.kept < (wanted or 1):
-            raise NotEnoughRowsError(have=lines.tally.kept, want=wanted or 1)
+        _check_enough(lines.tally.kept, lines.recipe)
     written.files = {file_name(split): file.facts for split, file in files.items()}
     if progress:
         progress(BuildProgress(lines.tally.sampled, lines.tally.kept, wanted))

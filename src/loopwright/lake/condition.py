@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _ROW = "__row"
 _PER_LAKE = frozenset({"seq", "subject_key", "prompt_hash", "exchange_hash"})
 _COLUMNS = tuple(name for name in METADATA_COLUMNS if name not in _PER_LAKE)
+_REFUSED = frozenset({"SUBQUERY", "WINDOW", "PARAMETER", "STAR", "LAMBDA"})
 _LOCKED = (
     "SET TimeZone = 'UTC'",
     "SET enable_progress_bar = false",
@@ -47,7 +48,7 @@ class Condition:
         self.expression = expression
         self._sql = _select(expression)
         self.columns = _checked_columns(self._sql, expression)
-        self.keep(_no_calls(self.columns))  # binds names and types before anything is read
+        self.keep(_blank_call(self.columns))  # binds names and types before anything is read
 
     def keep(self, calls: pa.Table) -> pa.Table:
         """The rows for which the condition is true, in their order."""
@@ -104,28 +105,30 @@ def _check_functions(
     connection: duckdb.DuckDBPyConnection, where: dict[str, Any], expression: str
 ) -> None:
     """Only plain expressions over one row whose functions always answer alike."""
-    refused = {"SUBQUERY", "WINDOW", "PARAMETER", "STAR", "LAMBDA"}
+    called = set()
     for node in _nodes(where):
-        if node.get("class") in refused:
+        if node.get("class") in _REFUSED:
             raise DatasetError(
                 f"A dataset's where cannot use a {node['class'].lower()}: `{expression}`",
                 hint="Say a condition on the metadata columns of one call.",
             )
         if node.get("class") == "FUNCTION":
-            _check_function(connection, node["function_name"])
-
-
-def _check_function(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    kinds = connection.execute(
-        "SELECT DISTINCT function_type, stability FROM duckdb_functions()"
-        " WHERE function_name = $1 AND function_type IN ('scalar', 'macro', 'aggregate')",
-        [name],
-    ).fetchall()
-    if kinds and any(kind != ("scalar", "CONSISTENT") for kind in kinds):
+            called.add(node["function_name"])
+    if called and (unsteady := _unsteady(connection, called)):
         raise DatasetError(
-            f"A dataset's where cannot use {name}(): its answer is not a function of one call",
+            f"A dataset's where cannot use {unsteady}(): its answer is not a function of one call",
             hint="Leave out clocks, randomness, aggregates and macros.",
         )
+
+
+def _unsteady(connection: duckdb.DuckDBPyConnection, called: set[str]) -> str | None:
+    found = connection.execute(
+        "SELECT min(function_name) FROM duckdb_functions() WHERE list_contains($1, function_name)"
+        " AND function_type IN ('scalar', 'macro', 'aggregate')"
+        " AND (function_type, stability) IS DISTINCT FROM ('scalar', 'CONSISTENT')",
+        [sorted(called)],
+    ).fetchone()
+    return found[0] if found else None
 
 
 def _columns_of(where: dict[str, Any], expression: str) -> tuple[str, ...]:
@@ -141,8 +144,10 @@ def _columns_of(where: dict[str, Any], expression: str) -> tuple[str, ...]:
     return tuple(sorted(columns))
 
 
-def _no_calls(columns: tuple[str, ...]) -> pa.Table:
-    return pa.schema([SCHEMA.field(name) for name in columns]).empty_table()
+def _blank_call(columns: tuple[str, ...]) -> pa.Table:
+    # One row, since DuckDB does not fold the constants of a query over none.
+    blank = {name: pa.nulls(1, SCHEMA.field(name).type) for name in columns}
+    return pa.table({_ROW: pa.nulls(1), **blank})
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
 from loopwright.lake.catalog import MANIFEST, Catalog, LineFile
 from loopwright.lake.disk import Disk
+from loopwright.lake.recipe import Recipe
+from loopwright.lake.sft_schemas import SCHEMAS
 from loopwright.lake.version import VersionFile, VersionManifest
 
 _REPORT_EVERY = 1000
@@ -54,9 +56,10 @@ def export_version(
 
     `fields` keeps only these top-level keys of each line; None keeps all. The same content at
     the destination is left alone. Raises DatasetError on other content there, on a version whose
-    files are not what its manifest says, and on a field that no line has.
+    files are not what its manifest says, and on a field that its lines cannot have.
     """
     manifest = catalog.load(name, version)
+    _check_fields(fields or (), manifest)
     disk = catalog.disk
     disk.make_folders(destination.parent)
     staging = destination.with_name(f".{destination.name}.{secrets.token_hex(6)}.tmp")
@@ -69,6 +72,15 @@ def export_version(
     return ExportResult(destination, files, written)
 
 
+def _check_fields(fields: Sequence[str], manifest: VersionManifest) -> None:
+    known = SCHEMAS[Recipe.from_spec(manifest.recipe).line_format]["properties"]
+    if unknown := sorted(set(fields) - set(known)):
+        raise DatasetError(
+            f"A line of {manifest.name} v{manifest.version} cannot have {unknown[0]!r}",
+            hint=f"Its fields are {', '.join(known)}.",
+        )
+
+
 def _copy(
     catalog: Catalog,
     manifest: VersionManifest,
@@ -77,18 +89,16 @@ def _copy(
     progress: Callable[[ExportProgress], None] | None,
 ) -> dict[str, VersionFile]:
     source = catalog.folder(manifest.name, manifest.version)
-    copied, seen, files = 0, set[str](), {}
+    copied, files = 0, {}
     for file, facts in manifest.files.items():
         with catalog.disk.staged(staging / file) as handle:
             target = LineFile(handle)
             for line in _checked_lines(source / file, facts):
-                target.write(line if fields is None else _reduced(line, fields, seen))
+                target.write(line if fields is None else _reduced(line, fields))
                 copied += 1
                 if progress and copied % _REPORT_EVERY == 0:
                     progress(ExportProgress(copied, manifest.kept))
         files[file] = target.facts
-    if fields is not None and (absent := sorted(set(fields) - seen)):
-        raise DatasetError(f"No line of {manifest.name} v{manifest.version} has {absent[0]!r}")
     catalog.disk.write_atomic(staging / MANIFEST, manifest.to_bytes())
     if progress:
         progress(ExportProgress(copied, manifest.kept))
@@ -112,11 +122,9 @@ def _checked_lines(path: Path, facts: VersionFile) -> Iterator[bytes]:
         )
 
 
-def _reduced(line: bytes, fields: Sequence[str], seen: set[str]) -> bytes:
+def _reduced(line: bytes, fields: Sequence[str]) -> bytes:
     whole = orjson.loads(line)
-    kept = {field: whole[field] for field in fields if field in whole}
-    seen |= kept.keys()
-    return orjson.dumps(kept)
+    return orjson.dumps({key: value for key, value in whole.items() if key in fields})
 
 
 def _settle(disk: Disk, staging: Path, destination: Path) -> bool:

@@ -135,7 +135,7 @@ class Lines:
                 raise Unsayable(DropReason.RESPONSE_SCHEMA)
             data = render(exchange, self.recipe.line_format)
         except Unsayable as unsayable:
-            self.tally.drop(unsayable.reason)
+            self.tally.drop(unsayable.reason.value)
             return None
         self.tally.keep(row)
         return Sample(row["call_id"], self._split(row, exchange), data)
