@@ -116,7 +116,7 @@ def _value(
     outlook = outlooks[link.target]
     if not link.is_input:
         return outlook.external_id or _unknown(link.target, outlook)
-    makers = _makers(graph, link)
+    makers = makers_of(graph, link)
     label = link.pointer.revision
     if label != "latest":
         pinned = (find_revision(records.get(maker), label) for maker in makers)
@@ -127,7 +127,7 @@ def _value(
     return _newest(makers, outlooks, records)
 
 
-def _makers(graph: Graph, link: Link) -> list[Address]:
+def makers_of(graph: Graph, link: Link) -> list[Address]:
     """Whoever makes versions of what the link points at, the named one first."""
     return [link.target] + [
         other.target

@@ -93,6 +93,20 @@ class Planner:
             done = Change(record.address, Action.NOOP, external_id=record.external_id)
             self.outlooks[record.address] = self._outlook(resource, done)
 
+    def given(self, address: Address, change: Change) -> str:
+        """What a resource will give to others once a change of it is done."""
+        resource = self.graph.resources.get(address)
+        if resource is None or resource.nature.is_run:
+            return ""
+        promotion = resource.promotion()
+        if change.action is Action.PROMOTE and promotion is not None:
+            promoted = {promotion.field: change.desired[promotion.field]}
+        else:
+            promoted = dict(promoted_fields(resource, self.records.get(address)))
+        decisive, _, _ = resolve_inputs(self.graph, address, self.outlooks, self.records)
+        files = self.situation.file_digests.get(address, {})
+        return standing_digest(resource, decisive, files=files, promoted=promoted)
+
     def redecide(self, address: Address, estimate: Estimate | None = None) -> Change:
         """Decide again, with what earlier stages have brought about."""
         if estimate is not None:

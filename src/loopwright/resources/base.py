@@ -7,17 +7,26 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, Strict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    Strict,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from loopwright.manifests.diagnostics import nearest
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.markers import IMMUTABLE, POLICY, Marker, Ref
 
 API_VERSION = "loopwright.dev/v1alpha1"
-_DURATION = re.compile(r"(\d+)(s|m|h|d|w)")
+_DURATION = re.compile(r"([0-9]+)(s|m|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -63,9 +72,24 @@ def _checked_duration(text: str) -> str:
     return text
 
 
+def _positive(text: str) -> str:
+    if parse_duration(text) == 0:
+        raise PydanticCustomError("duration", "{why}", {"why": f"{text!r} is no time at all"})
+    return text
+
+
 Duration = Annotated[
-    str, AfterValidator(_checked_duration), Field(json_schema_extra={"pattern": r"^\d+[smhdw]$"})
+    str,
+    AfterValidator(_checked_duration),
+    Field(json_schema_extra={"pattern": r"^[0-9]+[smhdw]$"}),
 ]
+Period = Annotated[
+    str,
+    AfterValidator(_checked_duration),
+    AfterValidator(_positive),
+    Field(json_schema_extra={"pattern": r"^[0-9]*[1-9][0-9]*[smhdw]$"}),
+]
+"""A duration that is not zero."""
 
 
 class Metadata(Model):
@@ -118,7 +142,7 @@ class Trigger(Model):
         description="Make one when the spec, or a revision it builds on, changed.",
         examples=[True],
     )
-    every: Duration | None = Field(
+    every: Period | None = Field(
         None, description="Also make one when the last is this old.", examples=["7d"]
     )
     min_new_calls: int | None = Field(
@@ -154,6 +178,18 @@ class RealisedSpec(Spec):
         description="Protection and deletion rules.",
         examples=[{"preventDestroy": True}],
     )
+
+    @model_validator(mode="after")
+    def _ignores_known_fields(self) -> Self:
+        known = [alias for _, alias, _ in _layout(type(self))]
+        for path in self.lifecycle.ignore_changes:
+            name = path.removeprefix("spec.").partition(".")[0]
+            if name not in known:
+                near = nearest(name, known)
+                advice = f"; did you mean {near!r}?" if near else ""
+                why = f"lifecycle.ignoreChanges: the spec has no field {name!r}{advice}"
+                raise PydanticCustomError("ignored_field", "{why}", {"why": why})
+        return self
 
 
 class SeriesSpec(RealisedSpec):
@@ -200,6 +236,8 @@ class Resource(Model):
     nature: ClassVar[Nature] = Nature.STANDING
     holds_data: ClassVar[bool] = False
     """Kept by destroy unless `--delete-data` is given."""
+    attaches_to: ClassVar[str] = ""
+    """Reference field of the resource whose creation it is handed to, if any."""
     identity_fields: ClassVar[tuple[str, ...]] = ()
     """Spec fields that decide what others get from it; empty: all that decide a result."""
 
@@ -274,6 +312,10 @@ class Resource(Model):
     def feeds(self) -> Address | None:
         """The resource that it adds to: whoever needs that with `feeders` needs this first."""
         return None
+
+    def provides(self) -> Iterator[Address]:
+        """What comes of it under another address and may be referred to: a job's model."""
+        return iter(())
 
     def claims(self) -> Iterator[tuple[str, str, str]]:
         """What only one resource may have: yields (field path, claim, how to mend a clash)."""

@@ -71,8 +71,6 @@ class Delivery(Resource):
     """Delivery of an endpoint's calls into a lake."""
 
     attaches_to: ClassVar[str] = "endpoint"
-    """Handed to the creation of the endpoint it names, where a provider wants both at once."""
-
     kind: Literal["Delivery"] = Field(description="The kind.", examples=["Delivery"])
     spec: DeliverySpec = Field(
         description="Which calls go where.",

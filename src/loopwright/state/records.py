@@ -65,6 +65,7 @@ class Pending:
     inputs: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     revision: int | None = None
+    attempt: int = 1
     reason: str = ""
     since: str = ""
 

@@ -1,0 +1,1 @@
+"""Turns plans into effects: refresh, operations, apply, reconcile. Knows no concrete provider."""

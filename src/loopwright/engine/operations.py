@@ -1,0 +1,469 @@
+"""Carries one change out: intent on disk, the provider call, the verdict on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TypeVar
+
+from loopwright.engine.events import Event, EventType, Listener
+from loopwright.engine.ledger import (
+    Ledger,
+    described,
+    failed,
+    finished,
+    input_digests,
+    operation_from_json,
+    operation_key,
+    revision_number,
+)
+from loopwright.engine.pool import ProviderPool
+from loopwright.engine.retry import Backoff, with_retries
+from loopwright.engine.targets import Targets
+from loopwright.errors import AmbiguousError, PermanentError, ProviderError, TransientError
+from loopwright.graph import Graph
+from loopwright.hashing import digest
+from loopwright.planning.change import Action, Change
+from loopwright.providers.base import (
+    Adapter,
+    Idempotency,
+    Observed,
+    Operation,
+    OperationStatus,
+    Progress,
+    SupportsAdopt,
+    SupportsCancel,
+    Target,
+)
+from loopwright.resources.address import Address
+from loopwright.state.records import Pending, Record
+
+BACKOFF = Backoff()
+T = TypeVar("T")
+
+
+class Result(Enum):
+    """How a change ended, as far as this pass can tell."""
+
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    DECISION = "decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one change, and what to say of it."""
+
+    result: Result
+    message: str = ""
+    record: Record | None = None
+    poll_after: float = 1.0
+    manual_step: str = ""
+    progress: Progress | None = None
+
+
+class Operator:
+    """Executes changes, resolves intents that have no verdict, and polls what is running."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pool: ProviderPool,
+        graph: Graph,
+        *,
+        origins: dict[Address, str],
+        listener: Listener,
+    ) -> None:
+        self.ledger, self.pool, self.graph = ledger, pool, graph
+        self.origins, self.listener = origins, listener
+        self.targets = Targets(graph, ledger.records, ledger.session.lineage)
+
+    def execute(self, change: Change, *, given: str = "") -> Outcome:
+        """Do it. `given` is what the resource will give to others once it is done."""
+        record = self.ledger.records.get(change.address)
+        if change.action is Action.MOVE or change.moved_from:
+            record = self._move(change)
+            if change.action is Action.MOVE:
+                return Outcome(Result.DONE, record=record)
+        if change.action is Action.FORGET:
+            return self._forget(change, record)
+        if change.action is Action.REUSE and record:
+            return self._reuse(change, record)
+        if not change.in_world:
+            return self._record_only(change, record, given)
+        if change.action is Action.DELETE and record:
+            return self._delete(change, record)
+        if change.action is Action.REPLACE and record:
+            gone = self._delete(change, record, keeps_row=True)
+            if gone.result is not Result.DONE:
+                return gone
+            record = self.ledger.records[change.address]
+        return self._bring_about(change, record, given)
+
+    def resume(self, record: Record) -> Outcome:
+        """Go on with an operation that has no verdict yet: poll it, or find out if it was sent."""
+        pending = record.pending
+        if pending is None:
+            return Outcome(Result.DONE, record=record)
+        if pending.sent:
+            return self.poll(record)
+        if pending.action not in (Action.CREATE.value, Action.REPLACE.value, Action.RUN.value):
+            return self._drop_intent(record)
+        adapter = self._adapter(record)
+        kind = adapter.capabilities.idempotency
+        if kind is Idempotency.NONE:
+            return Outcome(Result.DECISION, _both_ways_out(record), record)
+        target = self._pending_target(record)
+        return self._guarded(record, lambda: self._create(adapter, target, pending.key, looks=True))
+
+    def poll(self, record: Record) -> Outcome:
+        """Bring a running operation on by one look."""
+        pending = record.pending
+        if pending is None:
+            raise AssertionError("only a pending operation can be polled")
+        adapter = self._adapter(record)
+        operation = operation_from_json(pending.operation)
+        target = self._pending_target(record)
+        return self._guarded(record, lambda: self._call(record, adapter.poll, target, operation))
+
+    def _bring_about(self, change: Change, record: Record | None, given: str) -> Outcome:
+        """Create, update, adopt, promote or run: whatever leads to a spec that holds."""
+        resource = self.graph.resources[change.address]
+        number = revision_number(change, record)
+        target = self.targets.declared(resource, spec=change.desired, revision=number)
+        key = operation_key(self.ledger.session.lineage, change, serial=self.ledger.session.serial)
+        provider = resource.provider.name if resource.provider else ""
+        record = record or Record(change.address, created_at="")
+        record = replace(record, provider=provider)
+        pending = Pending(
+            action=change.action.value,
+            key=key,
+            plan_id=self.ledger.run,
+            spec=change.desired,
+            inputs=self._inputs(change, target),
+            fingerprint=change.fingerprint or digest(change.desired),
+            revision=number,
+            attempt=change.attempt,
+            reason=change.reason,
+            since=self.ledger.now(),
+        )
+        record = self._described(record, change.address, given)
+        if change.action is Action.PROMOTE:
+            record = self._promoted(record, change, target)
+        record = self.ledger.intend(record, pending)
+        adapter = self.pool.adapter(provider, change.address.kind)
+        return self._guarded(record, lambda: self._ask(adapter, change, record, target, key))
+
+    def _ask(
+        self, adapter: Adapter, change: Change, record: Record, target: Target, key: str
+    ) -> Operation:
+        if change.action in (Action.CREATE, Action.REPLACE, Action.RUN):
+            return self._create(adapter, target, key)
+        observed = self._call(record, adapter.observe, target, change.external_id or None)
+        if observed is None:
+            raise PermanentError(f"{change.external_id} is gone", address=str(change.address))
+        operation = Operation(key, external_id=observed.external_id, outputs=observed.outputs)
+        if change.action is Action.ADOPT and isinstance(adapter, SupportsAdopt):
+            operation = self._call(record, adapter.adopt, target, observed, key)
+        if change.fields:
+            return self._call(record, adapter.update, target, observed, change.fields, key)
+        return operation
+
+    def _create(
+        self, adapter: Adapter, target: Target, key: str, *, looks: bool = False
+    ) -> Operation:
+        """Create exactly once: after an answer that was lost, look before asking again."""
+        record = self.ledger.records[target.address]
+        kind = adapter.capabilities.idempotency
+        if looks and kind is Idempotency.NAME:
+            found = self._look(adapter, target, record)
+            if found is not None:
+                return _operation_of(found, key)
+        try:
+            return self._call(record, adapter.create, target, key)
+        except AmbiguousError:
+            if kind is Idempotency.NONE:
+                raise
+            if kind is Idempotency.NAME:
+                found = self._look(adapter, target, record)
+                if found is not None:
+                    return _operation_of(found, key)
+            return self._call(record, adapter.create, target, key)
+
+    def _look(self, adapter: Adapter, target: Target, record: Record) -> Observed | None:
+        """By owner tag, for as long as the world may take to show what it has made."""
+        waited, settling = 0.0, adapter.capabilities.settling.total_seconds()
+        while True:
+            found = self._call(record, adapter.observe, target, None)
+            if found is not None or waited >= settling:
+                return found
+            pause = min(5.0, settling - waited)
+            self.ledger.clock.sleep(pause)
+            waited += pause
+
+    def _guarded(self, record: Record, ask: Callable[[], Operation]) -> Outcome:
+        """Ask, and write what came of it down."""
+        try:
+            operation = ask()
+        except AmbiguousError as error:
+            adapter = self._adapter(record)
+            if adapter.capabilities.idempotency is Idempotency.NONE:
+                return Outcome(Result.DECISION, _both_ways_out(record), record)
+            return Outcome(Result.FAILED, error.message, record)  # the intent stays: look first
+        except TransientError as error:
+            return self._fail(record, error.message, transient=True)
+        except ProviderError as error:
+            return self._fail(record, error.message, transient=False)
+        return self._take(record, operation)
+
+    def _take(self, record: Record, operation: Operation) -> Outcome:
+        if operation.status is OperationStatus.RUNNING:
+            if record.pending and not _same(record.pending, operation):
+                record = self.ledger.begun(record, operation)
+            return Outcome(
+                Result.RUNNING,
+                operation.message,
+                record,
+                operation.poll_after,
+                operation.manual_step,
+                operation.progress,
+            )
+        if operation.status is OperationStatus.SUCCEEDED:
+            return self._succeed(record, operation)
+        message = operation.message or operation.status.value
+        return self._fail(record, message, transient=operation.transient)
+
+    def _succeed(self, record: Record, operation: Operation) -> Outcome:
+        pending = record.pending
+        done = finished(record, operation, now=self.ledger.now())
+        data = {
+            "status": "succeeded",
+            "external_id": operation.external_id,
+            "action": pending.action if pending else "",
+            "revision": done.current or 0,
+        }
+        self.ledger.write("verdict", done, address=done.address, data=data)
+        return Outcome(Result.DONE, operation.message, done)
+
+    def _fail(self, record: Record, message: str, *, transient: bool) -> Outcome:
+        after = failed(record, message, transient=transient, now=self.ledger.now())
+        data = {"status": "failed", "error": message, "transient": transient}
+        self.ledger.write("verdict", after, address=after.address, data=data)
+        return Outcome(Result.FAILED, message, after)
+
+    def _delete(self, change: Change, record: Record, *, keeps_row: bool = False) -> Outcome:
+        """Remove the remote object unless it is kept; of a replace the row stays."""
+        key = operation_key(
+            self.ledger.session.lineage,
+            replace(change, action=Action.DELETE),
+            serial=self.ledger.session.serial,
+        )
+        if record.external_id and not change.keeps_remote:
+            record = self.ledger.intend(
+                record,
+                Pending(
+                    "delete", key, self.ledger.run, reason=change.reason, since=self.ledger.now()
+                ),
+            )
+            try:
+                operation = self._remove(record, key)
+            except ProviderError as error:
+                transient = isinstance(error, TransientError)
+                return self._fail(record, error.message, transient=transient)
+            if operation.status is not OperationStatus.SUCCEEDED:
+                return self._take(record, operation)
+        after = None
+        if keeps_row:
+            after = replace(
+                record, pending=None, external_id="", outputs={}, inputs={}, created_at=""
+            )
+        data = {"status": "succeeded", "action": "delete", "external_id": record.external_id}
+        self.ledger.write("verdict", after, address=record.address, data=data)
+        return Outcome(Result.DONE, record=after)
+
+    def _remove(self, record: Record, key: str) -> Operation:
+        adapter, target = self._adapter(record), self.targets.recorded(record)
+        observed = self._call(record, adapter.observe, target, record.external_id)
+        if observed is None:
+            return Operation(key)
+        return self._call(record, adapter.delete, target, observed, key)
+
+    def _forget(self, change: Change, record: Record | None) -> Outcome:
+        """Let go of it; a running operation is cancelled first where the provider can."""
+        if record is None:
+            return Outcome(Result.DONE)
+        if record.pending and record.pending.sent:
+            adapter = self._adapter(record)
+            if isinstance(adapter, SupportsCancel):
+                operation = operation_from_json(record.pending.operation)
+                self._call(record, adapter.cancel, self._pending_target(record), operation)
+        after = replace(record, retained=True, pending=None) if change.keeps_remote else None
+        data = {"reason": change.reason}
+        self.ledger.write("forgotten", after, address=record.address, data=data)
+        return Outcome(Result.DONE, record=after)
+
+    def _reuse(self, change: Change, record: Record) -> Outcome:
+        """Point at an earlier run that had the same fingerprint: nothing is run."""
+        same = next(
+            found
+            for found in reversed(record.revisions)
+            if found.fingerprint == change.fingerprint and not found.error
+        )
+        after = replace(
+            record,
+            current=same.number,
+            external_id=same.external_id,
+            outputs=same.outputs,
+            fingerprint=same.fingerprint,
+            digest=str(same.outputs.get("digest") or same.fingerprint),
+            inputs=same.inputs,
+            spec=change.desired,
+            hold=None,
+            updated_at=self.ledger.now(),
+        )
+        after = self._described(after, change.address, after.digest)
+        data = {"action": "reuse", "revision": same.number}
+        self.ledger.write("verdict", after, address=record.address, data=data)
+        return Outcome(Result.DONE, record=after)
+
+    def _record_only(self, change: Change, record: Record | None, given: str) -> Outcome:
+        """Config kinds, and fields that are for loopwright alone: no provider is asked."""
+        if change.action is Action.DELETE:
+            self.ledger.write("record", None, address=change.address, data={"action": "delete"})
+            return Outcome(Result.DONE)
+        now = self.ledger.now()
+        made = record or Record(change.address, created_at=now)
+        made = replace(made, spec=change.desired, updated_at=now, pending=None)
+        if not made.revisions:
+            made = replace(made, fingerprint=change.fingerprint)
+        made = self._described(made, change.address, given)
+        data = {"action": change.action.value, "reason": change.reason}
+        self.ledger.write("record", made, address=change.address, data=data)
+        return Outcome(Result.DONE, record=made)
+
+    def _move(self, change: Change) -> Record:
+        """Give the record its new address, and the remote object its new owner tag."""
+        old = change.moved_from
+        record = self.ledger.records.get(old) if old else None
+        if old is None or record is None:
+            return self.ledger.records[change.address]
+        moved = replace(record, address=change.address, updated_at=self.ledger.now())
+        adapter = self._adapter(moved) if moved.provider and moved.external_id else None
+        if isinstance(adapter, SupportsAdopt):
+            target = self.targets.recorded(moved)
+            observed = self._call(moved, adapter.observe, target, moved.external_id)
+            if observed is not None:
+                key = operation_key(self.ledger.session.lineage, change, serial=0)
+                self._call(moved, adapter.adopt, target, observed, key)
+        self.ledger.rename(old, moved)
+        return moved
+
+    def _drop_intent(self, record: Record) -> Outcome:
+        """Updates and deletes are safe to plan again: what the world shows decides."""
+        after = replace(record, pending=None)
+        data = {"status": "unknown", "message": "no answer was recorded; planned again"}
+        self.ledger.write("verdict", after, address=record.address, data=data)
+        return Outcome(Result.DONE, record=after)
+
+    def _promoted(self, record: Record, change: Change, target: Target) -> Record:
+        resource = self.graph.resources[change.address]
+        promotion = resource.promotion()
+        if promotion is None:
+            return record
+        pointed = target.inputs[f"{promotion.field}.model"]
+        declared = digest(resource.desired().get(promotion.field))
+        promoted = {
+            "value": change.desired[promotion.field],
+            "digest": pointed.digest,
+            "declared": declared,
+            "verdict": change.reason,
+            "at": self.ledger.now(),
+        }
+        return replace(record, promoted={**record.promoted, **promoted})
+
+    def _inputs(self, change: Change, target: Target) -> dict[str, str]:
+        links = self.graph.links(change.address)
+        decisive = {link.path for link in links if link.is_input}
+        found = input_digests(target.inputs)
+        if change.action is Action.RUN:
+            return {path: value for path, value in found.items() if path in decisive}
+        ids = {path: target.inputs[path].external_id for path in found}
+        return {
+            path: found[path] if path in decisive or not ids[path] else ids[path] for path in found
+        }
+
+    def _described(self, record: Record, address: Address, given: str) -> Record:
+        resource = self.graph.resources[address]
+        return described(
+            record,
+            resource,
+            self.graph.needs(address),
+            given=given,
+            origin=self.origins.get(address, ""),
+        )
+
+    def _pending_target(self, record: Record) -> Target:
+        pending = record.pending
+        spec = pending.spec if pending and pending.spec else record.spec
+        resource = self.graph.resources.get(record.address)
+        number = pending.revision if pending else None
+        if resource is not None:
+            return self.targets.declared(resource, spec=spec, revision=number)
+        return replace(self.targets.recorded(record, spec), revision=number)
+
+    def _adapter(self, record: Record) -> Adapter:
+        return self.pool.adapter(record.provider, record.address.kind)
+
+    def _call(self, record: Record, verb: Callable[..., T], *arguments: object) -> T:
+        """One provider call, under the account's rate limit, tried again when that is safe."""
+        throttle = self.pool.throttle(record.provider)
+
+        def call() -> T:
+            if throttle:
+                throttle.wait()
+            return verb(*arguments)
+
+        def retrying(error: TransientError, attempt: int) -> None:
+            message = f"{error.message}; attempt {attempt + 1} of {BACKOFF.tries}"
+            self.listener(
+                Event(
+                    EventType.RETRYING,
+                    self.ledger.now(),
+                    self.ledger.run,
+                    str(record.address),
+                    message=message,
+                )
+            )
+
+        return with_retries(call, clock=self.ledger.clock, backoff=BACKOFF, on_retry=retrying)
+
+
+def _same(pending: Pending, operation: Operation) -> bool:
+    """Whether state already says all that a restart needs of a running operation."""
+    if not pending.sent:
+        return False
+    known = operation_from_json(pending.operation)
+    return (known.handle, known.external_id) == (operation.handle, operation.external_id)
+
+
+def _operation_of(observed: Observed, key: str) -> Operation:
+    status = OperationStatus.SUCCEEDED if observed.ready else OperationStatus.RUNNING
+    return Operation(
+        key,
+        status,
+        observed.external_id,
+        handle={"external_id": observed.external_id},
+        outputs=observed.outputs,
+        message=f"found as {observed.external_id}",
+    )
+
+
+def _both_ways_out(record: Record) -> str:
+    action = record.pending.action if record.pending else "create"
+    return (
+        f"the answer to {action} {record.address} was lost and {record.provider} cannot say "
+        f"whether it took effect. If it exists: loopwright adopt {record.address} --id ID. "
+        f"If it does not: loopwright adopt {record.address} --absent"
+    )

@@ -1,0 +1,224 @@
+"""One level-based pass: resolve what was begun, refresh, plan, apply. Passes make `--wait`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from loopwright.engine.apply import Applied, Applier
+from loopwright.engine.events import Event, EventType, Listener, silent
+from loopwright.engine.ledger import Ledger
+from loopwright.engine.operations import Operator, Result
+from loopwright.engine.pool import ProviderPool
+from loopwright.engine.refresh import Refresher
+from loopwright.engine.saved import SavedPlan, check_fresh, plan_id
+from loopwright.engine.workspace import Declared, Workspace
+from loopwright.errors import EXIT_PRECEDENCE, ExitCode, StalePlanError
+from loopwright.planning.plan import Plan, Selection
+from loopwright.planning.planner import Planner
+from loopwright.resources.address import Address
+from loopwright.state.store import StateReader, StateSession
+
+_MOST_PASSES = 100
+
+
+@dataclass
+class Outcome:
+    """What a reconcile ended with."""
+
+    plan: Plan
+    applied: Applied = field(default_factory=Applied)
+    approved: bool = True
+    passes: int = 0
+
+    @property
+    def exit_code(self) -> ExitCode:
+        found = self.applied
+        codes = {
+            ExitCode.ERROR: found.interrupted,
+            ExitCode.REFUSED: bool(found.refused),
+            ExitCode.DECISION: bool(found.decisions),
+            ExitCode.PARTIAL: bool(found.failed),
+            ExitCode.WAITING: bool(found.running or found.waiting or found.manual),
+        }
+        return next((code for code in EXIT_PRECEDENCE if codes.get(code)), ExitCode.DONE)
+
+
+class Reconciler:
+    """Brings the world to what is declared, one pass after another."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        declared: Declared,
+        *,
+        listener: Listener = silent,
+        stop: threading.Event | None = None,
+        parallelism: int | None = None,
+    ) -> None:
+        self.workspace, self.declared = workspace, declared
+        self.listener, self.stop = listener, stop or threading.Event()
+        self.parallelism = parallelism or declared.project.parallelism
+
+    def plan(self, selection: Selection, reader: StateReader | None = None) -> Plan:
+        """The plan of now. Writes nothing, anywhere."""
+        with self._refresher(reader or self.workspace.state()) as (refresher, state):
+            return refresher.plan(state, selection)[1]
+
+    def apply(
+        self,
+        session: StateSession,
+        selection: Selection,
+        *,
+        approve: Callable[[Plan], bool],
+        waits: bool,
+        saved: SavedPlan | None = None,
+        resumes: bool = False,
+    ) -> Outcome:
+        """Passes until nothing can be started (with `waits`: or is running).
+
+        `approve` sees the first plan; later passes go on by themselves with what it listed.
+        """
+        with self._refresher(session) as (refresher, _):
+            if saved is not None:
+                self._refuse_stale(refresher, session, saved, resumes=resumes)
+            left = self._resume(session, refresher, run=saved.id if saved else "")
+            planner, plan = refresher.plan(session, selection)
+            if saved is not None:
+                plan = replace(
+                    check_fresh(saved, plan, session, resumes=resumes or bool(left)),
+                    envelope=saved.plan.envelope,
+                )
+            outcome = Outcome(plan, approved=plan.is_empty or approve(plan))
+            if not outcome.approved:
+                return outcome
+            listed = {change.address for change in plan.pending}
+            run = saved.id if saved else plan_id(plan)
+            while True:
+                outcome.passes += 1
+                applied = self._pass(session, refresher, planner, plan, run=run, waits=waits)
+                outcome.applied = _merged(outcome.applied, applied)
+                if not waits or outcome.passes >= _MOST_PASSES or not _goes_on(applied):
+                    return outcome
+                planner, plan = refresher.plan(session, replace(selection, replaces=()))
+                listed |= {change.address for change in plan.pending if change.after}
+                plan = _only(plan, listed, outcome.applied)
+                if not any(change.action.writes for change in plan.pending):
+                    return outcome
+
+    @contextmanager
+    def _refresher(self, reader: StateReader) -> Iterator[tuple[Refresher, StateReader]]:
+        pool = ProviderPool(self.workspace, self.declared.resources, reader.records())
+        try:
+            yield (
+                Refresher(
+                    self.declared,
+                    pool,
+                    self.workspace.clock,
+                    self.workspace.environment,
+                    self.parallelism,
+                ),
+                reader,
+            )
+        finally:
+            pool.close()
+
+    def _refuse_stale(
+        self, refresher: Refresher, session: StateSession, saved: SavedPlan, *, resumes: bool
+    ) -> None:
+        """Before the first write: an approval of something else must not even resume work."""
+        if saved.plan.header.manifests != self.declared.digest:
+            raise StalePlanError(
+                "the saved plan is stale: the manifests changed since", hint="plan again"
+            )
+        _, plan = refresher.plan(session, saved.plan.selection)
+        check_fresh(saved, plan, session, resumes=resumes)
+
+    def _operator(self, session: StateSession, refresher: Refresher, run: str) -> Operator:
+        return Operator(
+            Ledger(session, self.workspace.clock, run),
+            refresher.pool,
+            self.declared.graph,
+            origins=dict(self.declared.origins),
+            listener=self.listener,
+        )
+
+    def _resume(self, session: StateSession, refresher: Refresher, *, run: str) -> list[Address]:
+        """Resolve intents without a verdict, so that the plan starts from what is true."""
+        operator = self._operator(session, refresher, run)
+        resumed = []
+        for address, record in sorted(session.records().items()):
+            if record.pending and not self.stop.is_set():
+                outcome = operator.resume(record)
+                resumed.append(address)
+                if outcome.result is not Result.RUNNING:
+                    self._tell(EventType.RESUMED, run, str(address), outcome.message)
+        return resumed
+
+    def _pass(
+        self,
+        session: StateSession,
+        refresher: Refresher,
+        planner: Planner,
+        plan: Plan,
+        *,
+        run: str,
+        waits: bool,
+    ) -> Applied:
+        operator = self._operator(session, refresher, run)
+        applier = Applier(
+            plan,
+            planner,
+            operator,
+            estimate=refresher.estimate,
+            listener=self.listener,
+            parallelism=self.parallelism,
+            stop=self.stop,
+        )
+        running = [record for record in operator.ledger.records.values() if record.pending]
+        applier.adopt_running(running)
+        writes = any(change.action.writes for change in plan.changes)
+        if writes:
+            operator.ledger.note("started", data={"changes": len(plan.pending)})
+        self._tell(EventType.PASS_STARTED, run)
+        applied = applier.run(waits=waits)
+        if writes:
+            operator.ledger.note(
+                "finished", data={"done": len(applied.done), "failed": len(applied.failed)}
+            )
+        self._tell(EventType.PASS_FINISHED, run)
+        if applied.bugs:
+            raise applied.bugs[0]
+        return applied
+
+    def _tell(self, event_type: EventType, run: str, address: str = "", message: str = "") -> None:
+        at = self.workspace.clock.now().isoformat()
+        self.listener(Event(event_type, at, run, address, message=message))
+
+
+def _goes_on(applied: Applied) -> bool:
+    return bool(applied.done) and not applied.interrupted
+
+
+def _only(plan: Plan, listed: set[Address], applied: Applied) -> Plan:
+    """What was shown in the first plan, and has not failed since."""
+    return replace(
+        plan,
+        changes=tuple(
+            change
+            for change in plan.changes
+            if not change.action.is_pending
+            or (change.address in listed and change.address not in applied.failed)
+        ),
+    )
+
+
+def _merged(before: Applied, after: Applied) -> Applied:
+    """Two passes as one: what is done stays done, what waits is what waits now."""
+    return replace(
+        after,
+        done=[*before.done, *after.done],
+        failed={**before.failed, **after.failed},
+    )

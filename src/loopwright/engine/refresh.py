@@ -1,0 +1,255 @@
+"""Observes the world and gathers a `Situation`. Reads only; makes no write call, ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from loopwright.clock import Clock, to_text
+from loopwright.engine.files import file_digests
+from loopwright.engine.pool import ProviderPool
+from loopwright.engine.retry import Backoff, with_retries
+from loopwright.engine.targets import Targets
+from loopwright.engine.workspace import Declared
+from loopwright.errors import PlanError, ProviderError
+from loopwright.graph import Graph
+from loopwright.planning.change import Action, Obstacle
+from loopwright.planning.plan import Header, Plan, Selection
+from loopwright.planning.planner import Planner
+from loopwright.planning.situation import Situation
+from loopwright.providers.base import (
+    Adapter,
+    Capabilities,
+    Estimate,
+    LastRun,
+    Observed,
+    Severity,
+    SupportsCheck,
+    SupportsEstimate,
+    SupportsList,
+    Target,
+)
+from loopwright.resources.address import Address
+from loopwright.resources.base import Resource
+from loopwright.state.records import Record
+from loopwright.state.store import StateReader
+
+_BACKOFF = Backoff(tries=3)
+
+
+@dataclass(frozen=True)
+class Refresher:
+    """Looks at everything that a plan is about."""
+
+    declared: Declared
+    pool: ProviderPool
+    clock: Clock
+    environment: str
+    parallelism: int = 10
+
+    def situation(self, reader: StateReader, selection: Selection) -> Situation:
+        """Raises PlanError naming every object that could not be observed."""
+        records = dict(reader.records())
+        graph = self.declared.graph if not selection.destroy else Graph({}, ())
+        moved = self._moves(records, graph.resources)
+        relocated = {old: new for new, old in moved.items()}
+        current = {relocated.get(address, address): record for address, record in records.items()}
+        targets = Targets(graph, current, reader.lineage)
+        wanted = list(_wanted(graph.resources, current, targets))
+        observed = self._observe_all(wanted) if selection.refresh else {}
+        return Situation(
+            graph=graph,
+            records=records,
+            observed=observed,
+            capabilities=self._capabilities(graph.resources, records),
+            header=Header(
+                environment=self.environment,
+                lineage=reader.lineage,
+                serial=reader.serial,
+                manifests=self.declared.digest,
+                sources=self.declared.sources,
+                commit=self.declared.commit,
+                refreshed_at=to_text(self.clock.now()) if selection.refresh else "",
+                observed=len(observed),
+            ),
+            now=self.clock.now(),
+            project=self.declared.project,
+            selection=selection,
+            file_digests=file_digests(graph.resources, self.declared.origins),
+            origins=self.declared.origins,
+            variables=self.declared.variables,
+            moved=moved,
+        )
+
+    def plan(self, reader: StateReader, selection: Selection) -> tuple[Planner, Plan]:
+        """Observe, plan, ask providers for numbers where something would run, and plan again."""
+        situation = self.situation(reader, selection)
+        planner = Planner(situation)
+        plan = planner.plan()
+        self._check(situation, plan)
+        estimates = self._estimates(situation, planner, plan)
+        if not estimates:
+            return planner, plan
+        planner = Planner(replace(situation, estimates=estimates))
+        return planner, planner.plan()
+
+    def estimate(self, planner: Planner, address: Address) -> Estimate | None:
+        """Numbers for one run whose inputs are in place now; None where nobody can tell."""
+        graph = planner.graph
+        resource = graph.resources[address]
+        adapter = self._adapter(resource)
+        if not isinstance(adapter, SupportsEstimate):
+            return None
+        targets = Targets(graph, planner.records, planner.situation.header.lineage)
+        target = targets.declared(resource)
+        last = _last_run(planner.records.get(address))
+        return with_retries(
+            partial(adapter.estimate, target, last), clock=self.clock, backoff=_BACKOFF
+        )
+
+    def _moves(
+        self, records: Mapping[Address, Record], resources: Mapping[Address, Resource]
+    ) -> dict[Address, Address]:
+        found = {}
+        for move in self.declared.project.moved:
+            old, new = Address.parse(move.source), Address.parse(move.to)
+            if old in records and new not in records and new in resources:
+                found[new] = old
+        return found
+
+    def _adapter(self, resource: Resource) -> Adapter | None:
+        if resource.provider is None:
+            return None
+        return self.pool.adapter(resource.provider.name, resource.kind)
+
+    def _capabilities(
+        self, resources: Mapping[Address, Resource], records: Mapping[Address, Record]
+    ) -> dict[Address, Capabilities]:
+        found = {}
+        for address, resource in resources.items():
+            if resource.provider is not None:
+                found[address] = self.pool.capabilities(resource.provider.name, address.kind)
+        for address, record in records.items():
+            if address not in found and record.provider:
+                found[address] = self.pool.capabilities(record.provider, address.kind)
+        return found
+
+    def _observe_all(
+        self, wanted: Sequence[tuple[str, Target, str | None]]
+    ) -> dict[Address, Observed | None]:
+        groups: dict[tuple[str, str], list[tuple[Target, str | None]]] = {}
+        for provider, target, external_id in wanted:
+            groups.setdefault((provider, target.address.kind), []).append((target, external_id))
+        found: dict[Address, Observed | None] = {}
+        errors: list[str] = []
+        with ThreadPoolExecutor(max_workers=self.parallelism) as workers:
+            jobs = [
+                workers.submit(self._observe, provider, kind, batch)
+                for (provider, kind), whole in sorted(groups.items())
+                for batch in self._batches(provider, kind, whole)
+            ]
+            for job in jobs:
+                try:
+                    found.update(job.result())
+                except ProviderError as error:
+                    errors.append(error.message)
+        if errors:
+            raise PlanError(
+                "cannot observe the world: " + "; ".join(errors),
+                hint="try again, or plan from state alone with --no-refresh",
+            )
+        return found
+
+    def _batches(
+        self, provider: str, kind: str, whole: list[tuple[Target, str | None]]
+    ) -> Iterator[list[tuple[Target, str | None]]]:
+        if isinstance(self.pool.adapter(provider, kind), SupportsList):
+            yield whole
+        else:
+            yield from ([one] for one in whole)
+
+    def _observe(
+        self, provider: str, kind: str, batch: list[tuple[Target, str | None]]
+    ) -> Mapping[Address, Observed | None]:
+        adapter, throttle = self.pool.adapter(provider, kind), self.pool.throttle(provider)
+
+        def look() -> Mapping[Address, Observed | None]:
+            if throttle:
+                throttle.wait()
+            if isinstance(adapter, SupportsList):
+                return adapter.observe_all(batch)
+            target, external_id = batch[0]
+            return {target.address: adapter.observe(target, external_id)}
+
+        return with_retries(look, clock=self.clock, backoff=_BACKOFF)
+
+    def _check(self, situation: Situation, plan: Plan) -> None:
+        """Ask providers what they think of what would be done. Raises PlanError with all of it."""
+        targets = Targets(situation.graph, situation.records, situation.header.lineage)
+        problems: list[tuple[str, str]] = []
+        for change in plan.pending:
+            resource = situation.resources.get(change.address)
+            adapter = self._adapter(resource) if resource else None
+            if resource is None or not isinstance(adapter, SupportsCheck):
+                continue
+            for opinion in adapter.check(targets.declared(resource)):
+                if opinion.severity is Severity.ERROR:
+                    where = situation.origins.get(change.address, "")
+                    problems.append((f"{where}: {change.address}: {opinion.message}", opinion.hint))
+        if problems:
+            hints = sorted({hint for _, hint in problems if hint})
+            raise PlanError(
+                "\n".join(message for message, _ in problems), hint="; ".join(hints) or None
+            )
+
+    def _estimates(
+        self, situation: Situation, planner: Planner, plan: Plan
+    ) -> dict[Address, Estimate]:
+        found = {}
+        for address in _to_estimate(situation, plan):
+            estimate = self.estimate(planner, address)
+            if estimate is not None:
+                found[address] = estimate
+        return found
+
+
+def _to_estimate(situation: Situation, plan: Plan) -> Iterable[Address]:
+    """Runs that would start now, and series that new calls may trigger."""
+    for change in plan.changes:
+        resource = situation.resources.get(change.address)
+        if resource is None or not resource.nature.is_run:
+            continue
+        starts = change.action is Action.RUN and not change.after
+        watches = resource.trigger.min_new_calls and change.obstacle is Obstacle.NONE
+        if starts or (watches and not change.after):
+            yield change.address
+
+
+def _last_run(record: Record | None) -> LastRun | None:
+    current = record.current_revision if record else None
+    if current is None:
+        return None
+    return LastRun(current.number, current.outputs, current.finished_at)
+
+
+def _wanted(
+    resources: Mapping[Address, Resource], records: Mapping[Address, Record], targets: Targets
+) -> Iterator[tuple[str, Target, str | None]]:
+    """Everything realised: what is declared, and what is recorded and still out there."""
+    for address, resource in resources.items():
+        if resource.provider is None:
+            continue
+        record = records.get(address)
+        spec = record.spec if record and record.spec else None
+        target = targets.declared(resource, spec=spec, with_attached=False)
+        provider = record.provider if record and record.provider else resource.provider.name
+        yield provider, target, _observed_id(record)
+    for address, record in records.items():
+        if address not in resources and record.provider and record.external_id:
+            yield record.provider, targets.recorded(record), record.external_id
+
+
+def _observed_id(record: Record | None) -> str | None:
+    return (record.external_id or None) if record else None

@@ -1,0 +1,124 @@
+"""A project on disk: its folder, environment and state, and what its manifests declare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loopwright.clock import Clock, SystemClock
+from loopwright.errors import ManifestError
+from loopwright.graph import Graph
+from loopwright.manifests.diagnostics import Diagnostic, Severity
+from loopwright.manifests.loader import ManifestSet, load
+from loopwright.manifests.project import Project
+from loopwright.resources.address import Address
+from loopwright.resources.base import Resource
+from loopwright.resources.parsing import parse
+from loopwright.state.sqlite import SqliteState, open_state
+from loopwright.state.store import StateReader
+
+STATE_FOLDER = ".loopwright"
+PROJECT_FILE = "loopwright.yaml"
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder, from `start` up, with a project file or a state; else `start`."""
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file() or (folder / STATE_FOLDER).is_dir():
+            return folder
+    return start
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a project lives and which of its environments is meant."""
+
+    project_dir: Path
+    environment: str = "default"
+    clock: Clock = field(default_factory=SystemClock)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state_dir(self) -> Path:
+        return self.project_dir / STATE_FOLDER / self.environment
+
+    def state(self) -> SqliteState:
+        """A reader; nothing is made on disk before a session is opened."""
+        return open_state(self.state_dir / "state.db", clock=self.clock)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the manifests say, validated."""
+
+    resources: Mapping[Address, Resource]
+    graph: Graph
+    project: Project
+    origins: Mapping[Address, str]
+    digest: str
+    sources: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Diagnostic, ...] = ()
+    commit: str = ""
+
+
+def declare(
+    workspace: Workspace,
+    paths: Sequence[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    var_files: Sequence[str] = (),
+    stdin: Callable[[], bytes] | None = None,
+    state: StateReader | None = None,
+) -> Declared:
+    """Read and validate manifests. Raises ManifestError with every problem of the run."""
+    manifests, resources, graph, origins, diagnostics = examine(
+        workspace, paths, variables=variables, var_files=var_files, stdin=stdin, state=state
+    )
+    if any(item.severity is Severity.ERROR for item in diagnostics):
+        raise ManifestError(diagnostics)
+    return Declared(
+        resources=resources,
+        graph=graph,
+        project=manifests.project,
+        origins=origins,
+        digest=manifests.digest,
+        sources=manifests.sources,
+        variables=dict(variables or {}),
+        warnings=tuple(diagnostics),
+    )
+
+
+def examine(
+    workspace: Workspace,
+    paths: Sequence[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    var_files: Sequence[str] = (),
+    stdin: Callable[[], bytes] | None = None,
+    state: StateReader | None = None,
+) -> tuple[ManifestSet, Mapping[Address, Resource], Graph, Mapping[Address, str], list[Diagnostic]]:
+    """Read manifests and tell everything that is wrong with them, without raising."""
+    manifests = load(
+        paths,
+        project_dir=workspace.project_dir,
+        environment=workspace.environment,
+        var=variables or {},
+        var_files=var_files,
+        environ=workspace.environ,
+        stdin=stdin or _no_input,
+    )
+    recorded = (state or workspace.state()).records()
+    parsed = parse(manifests, recorded=recorded)
+    return (
+        manifests,
+        parsed.resources,
+        parsed.graph,
+        parsed.origins,
+        [*manifests.diagnostics, *parsed.diagnostics],
+    )
+
+
+def _no_input() -> bytes:
+    return b""
