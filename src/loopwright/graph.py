@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -33,6 +33,8 @@ class Problem:
     path: tuple[str | int, ...]
     message: str
     allowed: tuple[str, ...] = ()
+    target: Address | None = None
+    """Of a reference: what it names."""
 
 
 class Graph:
@@ -84,31 +86,40 @@ class Graph:
         return tuple(order)
 
 
-def build(resources: Mapping[Address, Resource]) -> tuple[Graph, list[Problem]]:
+def build(
+    resources: Mapping[Address, Resource], *, recorded: Collection[Address] = ()
+) -> tuple[Graph, list[Problem]]:
     """The graph, and every reference that does not resolve and every cycle, with its path.
 
-    What does not resolve, and one link of each cycle, is left out of the graph, so that all
-    problems of a run can be told together.
+    `recorded` is what state knows beside the resources; some references may point there. What
+    does not resolve, and one link of each cycle, is left out of the graph, so that all problems
+    of a run can be told together.
     """
     problems: list[Problem] = []
-    links = list(_links(resources, problems))
+    links = list(_links(resources, recorded, problems))
     while cycle := _cycle(resources, links):
         problems.append(_cycle_problem(cycle))
         links = [link for link in links if link is not cycle[0]]
     return Graph(resources, links), problems
 
 
-def _links(resources: Mapping[Address, Resource], problems: list[Problem]) -> Iterator[Link]:
+def _links(
+    resources: Mapping[Address, Resource],
+    recorded: Collection[Address],
+    problems: list[Problem],
+) -> Iterator[Link]:
     feeders = _feeders(resources)
+    makers = _makers(resources)
     for address in sorted(resources):
         resource = resources[address]
         for found in resource.references():
-            target = _resolve(found.pointer.address, resources)
+            target, ref = makers.get(found.pointer.address), found.ref
             if target is None:
-                problems.append(_unresolved(address, found, resources))
+                known = recorded if ref.recorded else ()
+                if not ref.elsewhere and found.pointer.address not in known:
+                    problems.append(_unresolved(address, found, {*makers, *known}))
                 continue
             path = ".".join(str(part) for part in found.path[1:])
-            ref = found.ref
             yield Link(address, target, ref.edge, path, found.pointer, ref.is_input)
             if ref.feeders:
                 for feeder in feeders.get(target, ()):
@@ -118,12 +129,13 @@ def _links(resources: Mapping[Address, Resource], problems: list[Problem]) -> It
                         )
 
 
-def _resolve(target: Address, resources: Mapping[Address, Resource]) -> Address | None:
-    """Job `x` registers model `x`, so `Model/x` may mean `FineTuneJob/x`."""
-    if target in resources:
-        return target
-    job = Address("FineTuneJob", target.name)
-    return job if target.kind == "Model" and job in resources else None
+def _makers(resources: Mapping[Address, Resource]) -> dict[Address, Address]:
+    """What may be referred to, and the resource that makes it: mostly itself."""
+    found: dict[Address, Address] = {}
+    for address in sorted(resources):
+        for provided in resources[address].provides():
+            found.setdefault(provided, address)
+    return found | {address: address for address in resources}
 
 
 def _feeders(resources: Mapping[Address, Resource]) -> dict[Address, list[Address]]:
@@ -135,10 +147,11 @@ def _feeders(resources: Mapping[Address, Resource]) -> dict[Address, list[Addres
     return found
 
 
-def _unresolved(address: Address, found: Found, resources: Mapping[Address, Resource]) -> Problem:
-    wanted = found.pointer.address
-    declared = tuple(sorted(str(other) for other in resources if other.kind in found.ref.kinds))
-    return Problem(address, found.path, f"{wanted} is not declared", declared)
+def _unresolved(address: Address, found: Found, known: Iterable[Address]) -> Problem:
+    wanted, ref = found.pointer.address, found.ref
+    allowed = tuple(sorted(str(other) for other in known if other.kind in ref.kinds))
+    missing = "neither declared nor in the state" if ref.recorded else "not declared"
+    return Problem(address, found.path, f"{wanted} is {missing}", allowed, wanted)
 
 
 def _cycle(resources: Mapping[Address, Resource], links: list[Link]) -> list[Link]:
@@ -165,5 +178,5 @@ def _cycle_problem(cycle: list[Link]) -> Problem:
     while len(ordered) < len(cycle):
         ordered.append(by_source[ordered[-1].target])
     path = " -> ".join([str(link.source) for link in ordered] + [str(first.source)])
-    parts: tuple[str | int, ...] = ("spec", *first.path.split("."))
-    return Problem(first.source, parts, f"references go in a circle: {path}")
+    parts = (int(part) if part.isdigit() else part for part in first.path.split("."))
+    return Problem(first.source, ("spec", *parts), f"references go in a circle: {path}")

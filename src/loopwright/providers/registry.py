@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from importlib.metadata import entry_points
 
@@ -21,7 +22,13 @@ def provider_types() -> tuple[str, ...]:
 def factory(provider_type: str) -> ProviderFactory:
     """The factory of a provider type. Raises PlanError naming the installed ones."""
     for point in entry_points(group=GROUP, name=provider_type):
-        found: ProviderFactory = point.load()
+        try:
+            found: ProviderFactory = point.load()
+        except ImportError as error:
+            raise PlanError(
+                f"the provider type {provider_type!r} cannot be loaded: {error}",
+                hint="install what it needs, or remove the package that offers it",
+            ) from error
         return found
     raise PlanError(
         f"there is no provider of type {provider_type!r}",
@@ -31,4 +38,12 @@ def factory(provider_type: str) -> ProviderFactory:
 
 def types_realising(kind: str) -> tuple[str, ...]:
     """The installed provider types that have an adapter for a kind."""
-    return tuple(name for name in provider_types() if kind in factory(name).capabilities)
+    return tuple(name for name in provider_types() if kind in _kinds_of(name))
+
+
+def _kinds_of(provider_type: str) -> Collection[str]:
+    """What a type realises; nothing where a broken package offers it."""
+    try:
+        return factory(provider_type).capabilities
+    except PlanError:
+        return ()

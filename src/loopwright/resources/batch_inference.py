@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, model_validator
 
-from loopwright.resources.base import Budget, Duration, Model, Nature, RealisedSpec, Resource
+from loopwright.resources.base import Budget, Model, Nature, Period, RealisedSpec, Resource
 from loopwright.resources.markers import MANIFEST_PATH, POLICY, Ref
+from loopwright.resources.rules import ExactlyOne, checked, schema_of
+
+_INPUT = ExactlyOne(("dataset", "file"))
+_ANSWERED_BY = ExactlyOne(("endpoint", "model"))
 
 
 class BatchInput(Model):
     """The requests: exactly one."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_INPUT))
 
     dataset: Annotated[
         str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
@@ -24,15 +30,13 @@ class BatchInput(Model):
         examples=["batch/questions.jsonl"],
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> BatchInput:
-        if (self.dataset is None) == (self.file is None):
-            raise PydanticCustomError("exactly_one", "give exactly one of dataset, file")
-        return self
+    _one = model_validator(mode="after")(checked(_INPUT))
 
 
 class BatchInferenceSpec(RealisedSpec):
     """Who answers what, by when."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_ANSWERED_BY))
 
     endpoint: Annotated[str | None, Ref(("Endpoint",), is_input=True)] = Field(
         None, description="The endpoint that answers.", examples=["support-chat"]
@@ -48,22 +52,18 @@ class BatchInferenceSpec(RealisedSpec):
         description="Folder or prefix for results and errors.",
         examples=["batch/answers"],
     )
-    completion_window: Duration = Field("1d", description="How long it may take.", examples=["12h"])
+    completion_window: Period = Field("1d", description="How long it may take.", examples=["12h"])
     budget: Annotated[Budget | None, POLICY] = Field(
         None,
         description="Upper bounds; an estimate above one is refused.",
         examples=[{"cost": 20}],
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> BatchInferenceSpec:
-        if (self.endpoint is None) == (self.model is None):
-            raise PydanticCustomError("exactly_one", "give exactly one of endpoint, model")
-        return self
+    _one = model_validator(mode="after")(checked(_ANSWERED_BY))
 
 
 class BatchInference(Resource):
-    """A batch run."""
+    """Many requests answered in one run: the results go to a file, the failures to another."""
 
     nature: ClassVar[Nature] = Nature.RUN
     kind: Literal["BatchInference"] = Field(description="The kind.", examples=["BatchInference"])
@@ -78,3 +78,7 @@ class BatchInference(Resource):
             }
         ],
     )
+
+    def claims(self) -> Iterator[tuple[str, str, str]]:
+        place = self.spec.output.rstrip("/")
+        yield "spec.output", f"the place {place!r}", "write each to a place of its own"

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.clock import from_text
 from loopwright.resources.address import Address
-from loopwright.resources.base import Many, Model, Nature, Resource, SeriesSpec
+from loopwright.resources.base import Found, Many, Model, Nature, Resource, SeriesSpec
+from loopwright.resources.inference import inference_dataset
 from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref
+from loopwright.resources.rules import AtMostOne, ExactlyOne, Requires, checked, schema_of
+
+_MOMENT = re.compile(
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
+)
 
 
 def _moment(text: str) -> str:
     try:
+        if not _MOMENT.match(text):
+            raise ValueError(text)
         from_text(text)
     except ValueError as error:
         why = f"{text!r} is not a date; write 2026-10-01 or 2026-10-01T08:00:00Z"
@@ -23,11 +33,23 @@ def _moment(text: str) -> str:
     return text
 
 
-Moment = Annotated[str, AfterValidator(_moment)]
+Moment = Annotated[
+    str, AfterValidator(_moment), Field(json_schema_extra={"pattern": _MOMENT.pattern})
+]
+
+
+_SOURCE = ExactlyOne(("lake", "inferenceDataset"))
+_SIZE = (
+    AtMostOne(("ratio", "count")),
+    Requires("order", ("count",), "order goes with count; a ratio is always random"),
+)
+_TARGET = AtMostOne(("new", "versionOf"))
 
 
 class Source(Model):
     """Where the calls come from: exactly one."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_SOURCE))
 
     lake: Annotated[str | None, Ref(("Lake",), feeders=True)] = Field(
         None, description="A lake; every CallImport into it comes first.", examples=["main"]
@@ -39,11 +61,17 @@ class Source(Model):
         examples=["october-errors"],
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> Source:
-        if (self.lake is None) == (self.inference_dataset is None):
-            raise PydanticCustomError("exactly_one", "give exactly one of lake, inferenceDataset")
-        return self
+    _one = model_validator(mode="after")(checked(_SOURCE))
+
+
+def _check_json_schema(schema: dict[str, Any]) -> None:
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        why = f"responseSchema is not a JSON Schema: {error.message}"
+        raise PydanticCustomError("json_schema", "{why}", {"why": why}) from error
 
 
 class Filter(Model):
@@ -77,16 +105,20 @@ class Filter(Model):
     )
 
     @model_validator(mode="after")
-    def _dates_in_order(self) -> Filter:
+    def _can_match(self) -> Filter:
         if self.from_ and self.to and from_text(self.from_) >= from_text(self.to):
             raise PydanticCustomError(
                 "date_order", "from must be before to, which is exclusive; no call can match"
             )
+        if self.response_schema is not None:
+            _check_json_schema(self.response_schema)
         return self
 
 
 class Sampling(Model):
     """How many, and which: a ratio, or a count with an order. Neither: all."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(*_SIZE))
 
     ratio: float | None = Field(
         None, gt=0, le=1, description="Share of the calls, above 0, at most 1.", examples=[0.2]
@@ -108,22 +140,27 @@ class Sampling(Model):
         examples=[True],
     )
 
+    _consistent = model_validator(mode="after")(checked(*_SIZE))
+
     @model_validator(mode="after")
-    def _consistent(self) -> Sampling:
-        if self.ratio is not None and self.count is not None:
-            raise PydanticCustomError("exactly_one", "give ratio or count, not both")
-        if self.order is not None and self.count is None:
+    def _ranked_once(self) -> Sampling:
+        if self.independent and self.order not in (None, "random"):
             raise PydanticCustomError(
-                "order_without_count", "order goes with count; a ratio is always random"
+                "independent_order",
+                "independent draws are random; leave out order: {order}",
+                {"order": self.order},
             )
         return self
+
+
+Outcome = Literal["ok", "cached", "filtered", "timeout", "client_abort", "upstream_error"]
 
 
 class Cleaning(Model):
     """What is left out of a sample, each with a counted reason."""
 
-    outcomes: Many[str] = Field(
-        ("ok",), min_length=1, description="Outcomes that stay.", examples=[["ok"]]
+    outcomes: Many[Outcome] = Field(
+        ("ok",), min_length=1, description="Outcomes that stay.", examples=[["ok", "cached"]]
     )
     dedup: Literal["exact", "none"] = Field(
         "exact",
@@ -158,23 +195,21 @@ class Split(Model):
 class Target(Model):
     """A new dataset, or a new version of an existing one."""
 
+    model_config = ConfigDict(json_schema_extra=schema_of(_TARGET))
+
     new: str | None = Field(
         None,
         pattern=f"^{NAME_PATTERN}$",
         description="Name of a new dataset, which nobody owns yet. Default: this resource's.",
         examples=["router-sft"],
     )
-    version_of: Annotated[str | None, Ref(("Dataset",))] = Field(
+    version_of: Annotated[str | None, Ref(("Dataset",), recorded=True)] = Field(
         None,
-        description="An existing Dataset that gets a new version.",
+        description="An existing Dataset, declared or in the state, that gets a new version.",
         examples=["Dataset/router-sft"],
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> Target:
-        if self.new is not None and self.version_of is not None:
-            raise PydanticCustomError("exactly_one", "give new or versionOf, not both")
-        return self
+    _one = model_validator(mode="after")(checked(_TARGET))
 
 
 class DatasetSpec(SeriesSpec):
@@ -227,6 +262,11 @@ class Dataset(Resource):
         if self.spec.target.version_of:
             return Address.parse(self.spec.target.version_of).name
         return self.spec.target.new or self.metadata.name
+
+    def references(self) -> Iterator[Found]:
+        yield from super().references()
+        if name := self.spec.source.inference_dataset:
+            yield inference_dataset(("spec", "source", "inferenceDataset"), name)
 
     def feeds(self) -> Address | None:
         named = self.spec.target.version_of

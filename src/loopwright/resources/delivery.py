@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Many, Model, RealisedSpec, Resource
@@ -15,13 +17,23 @@ from loopwright.resources.markers import IMMUTABLE, Ref
 Detector = Literal["email", "phone", "idCard", "bankCard", "apiKey", "ip"]
 
 
+def _compiles(patterns: dict[str, str]) -> dict[str, str]:
+    for label, pattern in patterns.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            why = f"the pattern {label!r} is not a regular expression: {error}"
+            raise PydanticCustomError("pattern", "{why}", {"why": why}) from error
+    return patterns
+
+
 class Redaction(Model):
     """What is replaced before anything is durable."""
 
     detectors: Many[Detector] = Field(
         (), description="Built-in detectors.", examples=[["email", "phone"]]
     )
-    patterns: dict[str, str] = Field(
+    patterns: Annotated[dict[str, str], AfterValidator(_compiles)] = Field(
         default_factory=dict,
         description="Own regular expressions, by label.",
         examples=[{"order": r"ORD-\d{8}"}],
@@ -41,7 +53,7 @@ class DeliverySpec(RealisedSpec):
     """Which calls go where."""
 
     endpoint: Annotated[str, Ref(("Endpoint",)), IMMUTABLE] = Field(
-        description="Whose calls. Preset endpoints cannot deliver.",
+        description="Whose calls. Those of a preset endpoint cannot be delivered.",
         examples=["support-chat"],
     )
     lake: Annotated[str, Ref(("Lake",))] = Field(description="Where they go.", examples=["main"])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.manifests.secrets import SecretRef
 from loopwright.resources.address import Address
 from loopwright.resources.base import Model, Promotion, RealisedSpec, Resource
+from loopwright.resources.eval_run import EvalRun
 from loopwright.resources.markers import COSMETIC, IMMUTABLE, POLICY, WRITE_ONLY, Edge, Ref
+from loopwright.resources.rules import ExactlyOne, checked, schema_of
+
+_SERVED = ExactlyOne(("base", "model", "fineTuneJob", "upstream"))
 
 
 class RateLimit(Model):
@@ -37,6 +42,8 @@ class Upstream(Model):
 class ModelSource(Model):
     """What an endpoint serves: exactly one of the four."""
 
+    model_config = ConfigDict(json_schema_extra=schema_of(_SERVED))
+
     base: str | None = Field(
         None, description="A base model of the provider.", examples=["builtin:tiny-chat"]
     )
@@ -56,21 +63,14 @@ class ModelSource(Model):
         examples=[{"url": "https://api.example.com/v1", "model": "gpt-oss-120b"}],
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> ModelSource:
-        given = [
-            name
-            for name in ("base", "model", "fineTuneJob", "upstream")
-            if getattr(self, "fine_tune_job" if name == "fineTuneJob" else name) is not None
-        ]
-        if len(given) != 1:
-            found = "none is given" if not given else f"{' and '.join(given)} are given"
-            raise PydanticCustomError(
-                "exactly_one",
-                "give exactly one of base, model, fineTuneJob, upstream; {found}",
-                {"found": found},
-            )
-        return self
+    _one = model_validator(mode="after")(checked(_SERVED))
+
+    def serves(self, job: str) -> bool:
+        """Whether it is the newest model of the job of this name."""
+        return f"FineTuneJob/{job}" == self.fine_tune_job or self.model in (
+            f"Model/{job}",
+            f"Model/{job}@latest",
+        )
 
 
 class Gate(Model):
@@ -139,12 +139,14 @@ class EndpointSpec(RealisedSpec):
     )
 
     @model_validator(mode="after")
-    def _promotable(self) -> EndpointSpec:
-        if self.promote and self.type == "preset":
+    def _preset_is_the_providers(self) -> EndpointSpec:
+        if self.type == "preset" and (self.promote or self.model.base is None):
+            what = "nothing can be promoted to it" if self.promote else "write model: base"
             raise PydanticCustomError(
-                "promote_preset",
-                "a preset endpoint serves the provider's model: nothing can "
-                "be promoted to it; make it type: custom",
+                "preset",
+                "a preset endpoint serves a base model of the provider: {what}, or make it "
+                "type: custom",
+                {"what": what},
             )
         return self
 
@@ -158,6 +160,20 @@ class Endpoint(Resource):
         description="What is served.",
         examples=[{"provider": "local", "model": {"base": "builtin:tiny-chat"}}],
     )
+
+    def check(self, peers: Mapping[Address, Resource]) -> Iterator[tuple[str, str]]:
+        promotion = self.promotion()
+        run = peers.get(promotion.eval_run) if promotion else None
+        if promotion is None or not isinstance(run, EvalRun):
+            return
+        candidate = peers.get(Address.parse(run.spec.endpoint))
+        job = promotion.candidate
+        if isinstance(candidate, Endpoint) and not candidate.spec.model.serves(job.name):
+            yield (
+                "spec.promote.gate.evalRun",
+                f"{run.address} looks at {candidate.address}, which does not serve the newest "
+                f"model of {job}; give that endpoint model: {{fineTuneJob: {job}}}",
+            )
 
     def promotion(self) -> Promotion | None:
         promote = self.spec.promote

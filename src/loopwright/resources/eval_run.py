@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from loopwright.resources.base import Budget, Nature, Resource, SeriesSpec
 from loopwright.resources.markers import POLICY, Ref
@@ -30,6 +31,14 @@ class EvalRunSpec(SeriesSpec):
         description="Upper bounds; an estimate above one is refused.",
         examples=[{"cost": 20}],
     )
+
+    @model_validator(mode="after")
+    def _compares(self) -> EvalRunSpec:
+        if self.baseline == self.endpoint:
+            raise PydanticCustomError(
+                "same_endpoint", "baseline is the evaluated endpoint itself; name another, or none"
+            )
+        return self
 
 
 class EvalRun(Resource):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.resources.base import Many, Model, Nature, Resource, Spec
 from loopwright.resources.markers import MANIFEST_PATH, NAME_PATTERN, Edge, Ref
+from loopwright.resources.rules import ExactlyOne, checked, schema_of
+
+_PARAPHRASES = {"name": "paraphrases", "file": "eval/paraphrases.jsonl", "method": "exactMatch"}
+_ROUTING = {"name": "routing", "datasets": [_PARAPHRASES]}
 
 Method = Literal[
     "exactMatch",
@@ -25,8 +29,13 @@ Method = Literal[
 ]
 
 
+_QUESTIONS = ExactlyOne(("file", "dataset"))
+
+
 class SuiteDataset(Model):
     """One scored set of questions."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_QUESTIONS))
 
     name: str = Field(
         pattern=f"^{NAME_PATTERN}$", description="Name in reports.", examples=["paraphrases"]
@@ -55,11 +64,7 @@ class SuiteDataset(Model):
         examples=[{"temperature": 0}],
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> SuiteDataset:
-        if (self.file is None) == (self.dataset is None):
-            raise PydanticCustomError("exactly_one", "give exactly one of file, dataset")
-        return self
+    _one = model_validator(mode="after")(checked(_QUESTIONS))
 
 
 class Capability(Model):
@@ -69,8 +74,13 @@ class Capability(Model):
     datasets: Many[SuiteDataset] = Field(
         min_length=1,
         description="What it is scored on.",
-        examples=[[{"name": "paraphrases", "file": "eval/p.jsonl", "method": "exactMatch"}]],
+        examples=[[_PARAPHRASES]],
     )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Capability:
+        _refuse_repeated("dataset names of a capability", [one.name for one in self.datasets])
+        return self
 
 
 class EvalSuiteSpec(Spec):
@@ -79,20 +89,22 @@ class EvalSuiteSpec(Spec):
     capabilities: Many[Capability] = Field(
         min_length=1,
         description="The composite score is the mean of these.",
-        examples=[[{"name": "routing", "datasets": []}]],
+        examples=[[_ROUTING]],
     )
 
     @model_validator(mode="after")
     def _distinct(self) -> EvalSuiteSpec:
-        names = [capability.name for capability in self.capabilities]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise PydanticCustomError(
-                "distinct",
-                "capability names must differ; {twice} is there twice",
-                {"twice": ", ".join(twice)},
-            )
+        _refuse_repeated("capability names", [one.name for one in self.capabilities])
         return self
+
+
+def _refuse_repeated(what: str, names: list[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PydanticCustomError(
+            "distinct",
+            "{what} must differ; {twice} is there twice",
+            {"what": what, "twice": ", ".join(twice)},
+        )
 
 
 class EvalSuite(Resource):
@@ -101,5 +113,5 @@ class EvalSuite(Resource):
     nature: ClassVar[Nature] = Nature.CONFIG
     kind: Literal["EvalSuite"] = Field(description="The kind.", examples=["EvalSuite"])
     spec: EvalSuiteSpec = Field(
-        description="Capabilities and their datasets.", examples=[{"capabilities": []}]
+        description="Capabilities and their datasets.", examples=[{"capabilities": [_ROUTING]}]
     )

@@ -1,18 +1,33 @@
-"""Export: a query, a template or a dataset version, written where others can use it."""
+"""Export: a query, a template or a whole dataset, written where others can use it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from loopwright.resources.base import Many, Model, Nature, RealisedSpec, Resource
+from loopwright.resources.address import Address, Pointer
+from loopwright.resources.base import Found, Many, Model, Nature, RealisedSpec, Resource
+from loopwright.resources.inference import INFERENCE_DATASET, inference_dataset
 from loopwright.resources.markers import NAME_PATTERN, Ref
+from loopwright.resources.rules import ExactlyOne, Requires, checked, schema_of
+
+_SOURCE = (
+    ExactlyOne(("dataset", "inferenceDataset", "query", "template")),
+    Requires("query", ("lake",), "a query names the lake that it reads: lake"),
+    Requires("template", ("lake",), "a template names the lake that it reads: lake"),
+    Requires("lake", ("query", "template"), "lake goes with query or template"),
+    Requires("parameters", ("template",), "parameters go with template"),
+)
+_DESTINATION = ExactlyOne(("inferenceDataset", "path", "providerDataset"))
 
 
 class ExportSource(Model):
-    """What is exported: exactly one of dataset, query, template."""
+    """What is exported: exactly one of dataset, inferenceDataset, query, template."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(*_SOURCE))
 
     dataset: Annotated[
         str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
@@ -20,6 +35,12 @@ class ExportSource(Model):
         None,
         description="A dataset version; without @ the newest.",
         examples=["Dataset/router-sft@3"],
+    )
+    inference_dataset: str | None = Field(
+        None,
+        pattern=f"^{NAME_PATTERN}$",
+        description="A whole inference dataset.",
+        examples=["october-errors"],
     )
     query: str | None = Field(
         None,
@@ -37,21 +58,20 @@ class ExportSource(Model):
         None, description="The lake that a query or template reads.", examples=["main"]
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> ExportSource:
-        if sum(value is not None for value in (self.dataset, self.query, self.template)) != 1:
-            raise PydanticCustomError("exactly_one", "give exactly one of dataset, query, template")
-        if (self.dataset is None) != (self.lake is not None):
-            raise PydanticCustomError(
-                "lake", "a query or template names its lake; a dataset does not"
-            )
-        if self.parameters and self.template is None:
-            raise PydanticCustomError("parameters", "parameters go with template")
-        return self
+    _consistent = model_validator(mode="after")(checked(*_SOURCE))
+
+    @property
+    def whole(self) -> str:
+        """The name of the set that is exported whole; "" for what a query or template finds."""
+        if self.dataset:
+            return Pointer.parse(self.dataset).address.name
+        return self.inference_dataset or ""
 
 
 class Destination(Model):
     """Where it goes: exactly one of the three."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_DESTINATION))
 
     inference_dataset: str | None = Field(
         None,
@@ -69,14 +89,7 @@ class Destination(Model):
         None, min_length=1, description="A dataset of the provider.", examples=["router-sft"]
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> Destination:
-        given = (self.inference_dataset, self.path, self.provider_dataset)
-        if sum(value is not None for value in given) != 1:
-            raise PydanticCustomError(
-                "exactly_one", "give exactly one of inferenceDataset, path, providerDataset"
-            )
-        return self
+    _one = model_validator(mode="after")(checked(_DESTINATION))
 
 
 class ExportSpec(RealisedSpec):
@@ -93,17 +106,12 @@ class ExportSpec(RealisedSpec):
 
     @model_validator(mode="after")
     def _keeps_name(self) -> ExportSpec:
-        name = self.to.provider_dataset
-        if (
-            name
-            and self.source.dataset
-            and not self.source.dataset.partition("@")[0].endswith(f"/{name}")
-        ):
+        named, whole = self.to.provider_dataset, self.source.whole
+        if named and whole and named != whole:
             raise PydanticCustomError(
                 "name_kept",
-                "a whole dataset keeps its source's name at the provider; write "
-                "providerDataset: {name}",
-                {"name": self.source.dataset.partition("@")[0].partition("/")[2]},
+                "a whole dataset keeps its name at the provider; write providerDataset: {name}",
+                {"name": whole},
             )
         return self
 
@@ -124,3 +132,21 @@ class Export(Resource):
             }
         ],
     )
+
+    def references(self) -> Iterator[Found]:
+        yield from super().references()
+        if name := self.spec.source.inference_dataset:
+            yield inference_dataset(("spec", "source", "inferenceDataset"), name)
+
+    def provides(self) -> Iterator[Address]:
+        if name := self.spec.to.inference_dataset:
+            yield Address(INFERENCE_DATASET, name)
+
+    def claims(self) -> Iterator[tuple[str, str, str]]:
+        to = self.spec.to
+        if to.inference_dataset:
+            claim = f"the inference dataset {to.inference_dataset!r}"
+            yield "spec.to.inferenceDataset", claim, "an export makes a new one; take another name"
+        if to.path:
+            claim = f"the place {to.path.rstrip('/')!r}"
+            yield "spec.to.path", claim, "write each to a place of its own"

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from loopwright.resources.address import Address
+from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Budget, Model, Nature, Resource, SeriesSpec
 from loopwright.resources.markers import COSMETIC, POLICY, Ref
+from loopwright.resources.rules import ExactlyOne, checked, schema_of
+
+_HELD_OUT = ExactlyOne(("percentage", "dataset"))
+_STARTS_FROM = ExactlyOne(("base", "model"))
 
 
 class Validation(Model):
     """Held-out data: a percentage of the training set, or a dataset."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_HELD_OUT))
 
     percentage: int | None = Field(
         None, gt=0, lt=100, description="Percentage of the training set.", examples=[5]
@@ -23,15 +29,13 @@ class Validation(Model):
         str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
     ] = Field(None, description="A dataset version.", examples=["Dataset/router-heldout"])
 
-    @model_validator(mode="after")
-    def _one(self) -> Validation:
-        if (self.percentage is None) == (self.dataset is None):
-            raise PydanticCustomError("exactly_one", "give exactly one of percentage, dataset")
-        return self
+    _one = model_validator(mode="after")(checked(_HELD_OUT))
 
 
 class FineTuneJobSpec(SeriesSpec):
     """What is tuned, on what, how."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_STARTS_FROM))
 
     base: str | None = Field(
         None,
@@ -71,10 +75,18 @@ class FineTuneJobSpec(SeriesSpec):
         examples=[{"cost": 200}],
     )
 
+    _one = model_validator(mode="after")(checked(_STARTS_FROM))
+
     @model_validator(mode="after")
-    def _one(self) -> FineTuneJobSpec:
-        if (self.base is None) == (self.model is None):
-            raise PydanticCustomError("exactly_one", "give exactly one of base, model")
+    def _held_out(self) -> FineTuneJobSpec:
+        held_out = self.validation.dataset if self.validation else None
+        if held_out and Pointer.parse(held_out) == Pointer.parse(self.dataset):
+            raise PydanticCustomError(
+                "held_out",
+                "validation.dataset is the training data itself; name another dataset, or write "
+                "validation: {open}percentage: 5{close}",
+                {"open": "{", "close": "}"},
+            )
         return self
 
 
@@ -90,6 +102,9 @@ class FineTuneJob(Resource):
             {"provider": "local", "base": "builtin:tiny-chat", "dataset": "Dataset/router-sft"}
         ],
     )
+
+    def provides(self) -> Iterator[Address]:
+        yield Address("Model", self.metadata.name)
 
     def check(self, peers: Mapping[Address, Resource]) -> Iterator[tuple[str, str]]:
         if Address("Model", self.metadata.name) in peers:

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from loopwright.manifests.secrets import SecretRef
-from loopwright.resources.base import Duration, Model, RealisedSpec, Resource
+from loopwright.resources.base import (
+    Duration,
+    Model,
+    Period,
+    RealisedSpec,
+    Resource,
+    parse_duration,
+)
 from loopwright.resources.markers import IMMUTABLE, WRITE_ONLY
 
 
 class Retention(Model):
-    """How long calls are kept; text and metadata apart."""
+    """How long calls are kept; text and metadata apart. None said: for good."""
 
-    text: Duration | None = Field(
-        None, description="How long request and response text is kept.", examples=["90d"]
+    text: Period | None = Field(
+        None,
+        description="How long request and response text is kept; default: as long as the call.",
+        examples=["90d"],
     )
-    metadata: Duration | None = Field(
+    metadata: Period | None = Field(
         None, description="How long the fact of the call is kept.", examples=["52w"]
     )
+
+    @model_validator(mode="after")
+    def _text_goes_first(self) -> Retention:
+        if not self.text or not self.metadata:
+            return self
+        if parse_duration(self.text) > parse_duration(self.metadata):
+            raise PydanticCustomError(
+                "retention",
+                "text cannot outlive its metadata ({metadata}); give text {metadata} or less",
+                {"metadata": self.metadata},
+            )
+        return self
 
 
 class LakeSpec(RealisedSpec):
@@ -57,3 +80,8 @@ class Lake(Resource):
     spec: LakeSpec = Field(
         description="Where calls live.", examples=[{"provider": "local", "storage": "lake"}]
     )
+
+    def claims(self) -> Iterator[tuple[str, str, str]]:
+        place = self.spec.storage.rstrip("/")
+        mend = "a lake takes any number of endpoints; declare one, or give each its own storage"
+        yield "spec.storage", f"the storage {place!r} of {self.spec.provider}", mend

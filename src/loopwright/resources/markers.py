@@ -54,7 +54,8 @@ class Ref:
     With one kind a bare name is enough; it is normalised to `Kind/name`. `is_input` says that
     the revision pointed at decides the result, so it enters the fingerprint. `revisions`
     allows `@` and a revision or alias. `feeders` also needs whatever feeds the target: the
-    imports into a lake, the further versions of a dataset.
+    imports into a lake, the further versions of a dataset. With `recorded` it is enough that
+    state knows the target; with `elsewhere` the target may exist without loopwright.
     """
 
     kinds: tuple[str, ...]
@@ -62,6 +63,8 @@ class Ref:
     is_input: bool = False
     revisions: bool = False
     feeders: bool = False
+    recorded: bool = False
+    elsewhere: bool = False
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

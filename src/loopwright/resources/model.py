@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, model_validator
 
 from loopwright.resources.base import Model as Part
 from loopwright.resources.base import RealisedSpec, Resource
 from loopwright.resources.markers import COSMETIC, IMMUTABLE
+from loopwright.resources.rules import ExactlyOne, checked, schema_of
+
+_WEIGHTS = ExactlyOne(("path", "providerId"))
 
 
 class Weights(Part):
     """Where the weights are: exactly one."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(_WEIGHTS))
 
     path: str | None = Field(
         None,
@@ -25,11 +29,7 @@ class Weights(Part):
         None, min_length=1, description="Its id at the provider.", examples=["cm-20260101-abc"]
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> Weights:
-        if (self.path is None) == (self.provider_id is None):
-            raise PydanticCustomError("exactly_one", "give exactly one of path, providerId")
-        return self
+    _one = model_validator(mode="after")(checked(_WEIGHTS))
 
 
 class ModelSpec(RealisedSpec):

@@ -14,7 +14,9 @@ from loopwright.resources.markers import POLICY
 class Prices(Model):
     """What the account pays; estimates are made of these."""
 
-    currency: str = Field("USD", description="ISO 4217 code.", examples=["CNY"])
+    currency: str = Field(
+        "USD", pattern="^[A-Z]{3}$", description="ISO 4217 code.", examples=["CNY"]
+    )
     training_per_million_tokens: float = Field(
         0, ge=0, description="Price of training on a million tokens.", examples=[50]
     )

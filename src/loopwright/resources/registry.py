@@ -12,7 +12,9 @@ from functools import cache
 import loopwright.resources as package
 from loopwright.resources.base import Resource
 
-_NOT_KINDS = frozenset({"address", "base", "markers", "parsing", "registry", "schema"})
+_NOT_KINDS = frozenset(
+    {"address", "base", "explain", "inference", "markers", "registry", "rules", "schema"}
+)
 
 
 @cache

@@ -1,0 +1,106 @@
+"""Rules between the fields of one model, said once for the models and for the JSON Schema.
+
+A field counts as given unless it is null or an empty mapping. Rules that need more than which
+fields are given, or other resources, live with their kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class Rule(Protocol):
+    """Names are those of YAML."""
+
+    def broken(self, given: frozenset[str]) -> str:
+        """What is wrong with these fields being the given ones; "" when nothing is."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """The same as JSON Schema."""
+        ...
+
+
+@dataclass(frozen=True)
+class ExactlyOne:
+    """One of these, no more and no less."""
+
+    names: tuple[str, ...]
+
+    def broken(self, given: frozenset[str]) -> str:
+        found = [name for name in self.names if name in given]
+        if len(found) == 1:
+            return ""
+        state = f"{' and '.join(found)} are given" if found else "none is given"
+        return f"give exactly one of {', '.join(self.names)}; {state}"
+
+    def schema(self) -> dict[str, Any]:
+        return {"oneOf": [_given(name) for name in self.names]}
+
+
+@dataclass(frozen=True)
+class AtMostOne:
+    """One of these, or none."""
+
+    names: tuple[str, ...]
+
+    def broken(self, given: frozenset[str]) -> str:
+        found = [name for name in self.names if name in given]
+        return f"give {' or '.join(self.names)}, not both" if len(found) > 1 else ""
+
+    def schema(self) -> dict[str, Any]:
+        pairs = combinations(self.names, 2)
+        return {"not": {"anyOf": [{"allOf": [_given(a), _given(b)]} for a, b in pairs]}}
+
+
+@dataclass(frozen=True)
+class Requires:
+    """A field that means something only beside one of `others`; `why` is what the user reads."""
+
+    name: str
+    others: tuple[str, ...]
+    why: str
+
+    def broken(self, given: frozenset[str]) -> str:
+        return self.why if self.name in given and given.isdisjoint(self.others) else ""
+
+    def schema(self) -> dict[str, Any]:
+        return {"if": _given(self.name), "then": {"anyOf": [_given(name) for name in self.others]}}
+
+
+def schema_of(*rules: Rule) -> dict[str, Any]:
+    """The rules as `json_schema_extra` of a model."""
+    return {"allOf": [rule.schema() for rule in rules]}
+
+
+def checked(*rules: Rule) -> Callable[[ModelT], ModelT]:
+    """The rules as an `after` validator of a model."""
+
+    def check(model: ModelT) -> ModelT:
+        given = _given_in(model)
+        for rule in rules:
+            if why := rule.broken(given):
+                raise PydanticCustomError("rule", "{why}", {"why": why})
+        return model
+
+    return check
+
+
+def _given_in(model: BaseModel) -> frozenset[str]:
+    return frozenset(
+        field.alias or name
+        for name, field in type(model).model_fields.items()
+        if (value := getattr(model, name)) is not None and value != {}
+    )
+
+
+def _given(name: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"not": {"enum": [None, {}]}}}}
