@@ -60,8 +60,10 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         connection = _existing(path, mode="rw")
         try:
             known_format(connection, path)
+            check_pages(connection, path)
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            connection.execute("PRAGMA synchronous = FULL")
+            # FULL for the WAL, and the folder too where the file system has no WAL.
+            connection.execute("PRAGMA synchronous = EXTRA")
         except BaseException:
             connection.close()
             raise
@@ -83,6 +85,7 @@ def keep_copy(path: Path, target: Path) -> None:
     with _draft_of(target) as draft:
         with closing(_connect(path, mode="ro")) as source, closing(_connect(draft)) as copy:
             source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
         os.replace(draft, target)
         _sync_folder(target.parent)
 

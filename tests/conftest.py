@@ -1,0 +1,1 @@
+"""Makes `support` importable from every test: pytest puts this folder on the path."""
