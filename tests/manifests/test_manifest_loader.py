@@ -139,6 +139,15 @@ def test_an_undeclared_environment_is_refused(project: Path) -> None:
     assert (only.code, only.nearest) == ("unknown-environment", "prod")
 
 
+def test_a_variable_that_nothing_uses_is_named(project: Path) -> None:
+    (project / "loopwright.yaml").write_text("variables: {RATIO: {default: x}}\n")
+    (project / "a.yaml").write_text(HEAD % "'${NAME}'")
+    (project / "vars.txt").write_text("OTHER: 1\n")
+    manifests = load_here("a.yaml", var={"RATOI": "1", "NAME": "a"}, var_files=["vars.txt"])
+    found = [(str(one.severity), one.found, one.nearest) for one in manifests.diagnostics]
+    assert sorted(found) == [("error", "RATOI", "RATIO"), ("warning", "OTHER", "")]
+
+
 def test_a_second_project_file_is_an_error(project: Path) -> None:
     (project / "sub").mkdir()
     for name in ("loopwright.yaml", "sub/loopwright.yaml"):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.manifests.source import Source
-from loopwright.manifests.variables import VariableDeclaration, Variables
+from loopwright.manifests.variable_types import VariableDeclaration
+from loopwright.manifests.variables import Variables
 from loopwright.manifests.yaml import parse
 
 
@@ -70,6 +71,11 @@ def test_a_whole_scalar_takes_the_declared_type(kind: str, text: str, expected: 
 def test_a_value_of_another_type_is_refused_where_it_is_used(kind: str, text: str) -> None:
     variables = Variables(cli={"V": text}, declared=declared(V=kind))
     assert substitute("a: ['${V}']", variables)[1] == [("wrong-type", "a[0]")]
+
+
+def test_a_default_is_read_as_its_type() -> None:
+    types = {"V": VariableDeclaration(type="list(number)", default="1, 2.5")}
+    assert value("${V}", Variables(declared=types)) == [1.0, 2.5]
 
 
 def test_inside_text_values_are_written_out() -> None:

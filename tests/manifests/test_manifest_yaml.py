@@ -65,6 +65,12 @@ def test_each_mistake_is_named_at_its_place(text: str, problem: tuple[str, int, 
     assert problem in found(text)
 
 
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("text", ['a: "\\ud800"', "a: \ufeffx", "%YAML 3.0\n--- a", "a: \ufffe"])
+def test_text_that_json_cannot_carry_is_refused(text: str) -> None:
+    assert [(line, bool(code)) for code, line, *_ in found(text)] == [(1, True)]
+
+
 def test_all_mistakes_of_a_file_come_together_and_good_documents_stay() -> None:
     parsed = read("a: 1\na: 2\n---\nb: !t 1\n---\n# empty\n---\nok: true\n---\n- no\n---\nc: [\n")
     codes = [one.code for one in parsed.diagnostics]

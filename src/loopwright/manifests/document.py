@@ -19,7 +19,7 @@ from loopwright.manifests.spans import Node, find, locate
 FieldPath = Sequence[str | int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Document:
     """A document of a manifest file. `data` must not be changed; `index` counts from 0 in its file.
 

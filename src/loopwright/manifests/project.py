@@ -10,11 +10,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
-from loopwright.manifests.diagnostics import Diagnostic, nearest
-from loopwright.manifests.document import Document
 from loopwright.manifests.model import ManifestModel
 from loopwright.manifests.secrets import SecretRef
-from loopwright.manifests.variables import Value, VariableDeclaration, converted
+from loopwright.manifests.variable_types import Value, VariableDeclaration
 
 Address = Annotated[
     str,
@@ -24,6 +22,7 @@ Address = Annotated[
         examples=["Dataset/chat-sft"],
     ),
 ]
+EnvironmentName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Event = Literal["failed", "resolved", "drift", "decision", "promoted", "rejected", "budget"]
 
@@ -112,6 +111,13 @@ class Gateway(ManifestModel):
         examples=[{"cert": "tls/gateway.crt", "key": "tls/gateway.pem"}],
     )
 
+    @field_validator("listen")
+    @classmethod
+    def _port_exists(cls, value: str) -> str:
+        if int(value.rpartition(":")[2]) > 65_535:
+            raise ValueError("names a port above 65535")
+        return value
+
 
 class Principal(ManifestModel):
     """Somebody who may use the project's data, with a role."""
@@ -135,24 +141,19 @@ class Move(ManifestModel):
     to: Address = Field(description="Address now.", examples=["Dataset/chat-sft"])
 
 
-class Declarations(ManifestModel):
-    """The variables of a project and their values in each environment."""
+class Project(ManifestModel):
+    """Everything that loopwright.yaml may say."""
 
     variables: dict[VariableName, VariableDeclaration] = Field(
         default_factory=dict,
         description="Variables that manifests may use as `${NAME}`.",
         examples=[{"RATIO": {"type": "number", "default": 0.2}}],
     )
-    environments: dict[str, Environment] = Field(
+    environments: dict[EnvironmentName, Environment] = Field(
         default_factory=dict,
         description="Environments by name; each has a state of its own.",
         examples=[{"prod": {"variables": {"RATIO": 0.1}}}],
     )
-
-
-class Project(Declarations):
-    """Everything that loopwright.yaml may say."""
-
     envelope: Envelope = Field(
         default_factory=Envelope,
         description="How far an approved plan may go without asking again.",
@@ -214,38 +215,6 @@ class Project(Declarations):
             if twice := _repeated(addresses):
                 raise ValueError(f"holds the address `{twice}` twice")
         return value
-
-
-def check_environments(document: Document, declarations: Declarations) -> list[Diagnostic]:
-    """An error for each value of an environment that is undeclared or not of the declared type."""
-    return [
-        diagnostic
-        for environment, settings in declarations.environments.items()
-        for name, value in settings.variables.items()
-        for diagnostic in _check_value(document, declarations, (environment, name), value)
-    ]
-
-
-def _check_value(
-    document: Document, declarations: Declarations, names: tuple[str, str], value: Value
-) -> list[Diagnostic]:
-    environment, name = names
-    path = ("environments", environment, "variables", name)
-    declaration = declarations.variables.get(name)
-    if declaration is None:
-        near = nearest(name, declarations.variables)
-        message = f"the variable `{name}` is not declared"
-        hint = f"declare it under `variables: {{{name}: {{type: ...}}}}`"
-        return [
-            document.problem(
-                "undeclared-variable", message, path, key=True, found=name, nearest=near, hint=hint
-            )
-        ]
-    try:
-        converted(value, declaration.type)
-    except ValueError as error:
-        return [document.problem("wrong-type", f"the variable `{name}` {error}", path)]
-    return []
 
 
 def _repeated(names: Iterable[str]) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from loopwright.manifests.diagnostics import Diagnostic, Severity, Span, nearest
 from loopwright.manifests.document import Document
-from loopwright.manifests.project import Declarations, Environment, Project, check_environments
+from loopwright.manifests.project import Environment, Project
 from loopwright.manifests.secrets import find_literal_secrets
 from loopwright.manifests.source import Source
 from loopwright.manifests.validation import ModelT, check_model
-from loopwright.manifests.variables import VariableDeclaration, Variables
+from loopwright.manifests.variable_types import VariableDeclaration, converted
+from loopwright.manifests.variables import Variables
 from loopwright.manifests.yaml import parse
 
 # They decide what variables mean, so nothing is substituted in them.
@@ -39,9 +40,12 @@ def read_project(sources: Sequence[Source], given: Variables, environment: str) 
     document = _document(sources[0], result.diagnostics) if sources else None
     if document is None:
         return result
-    declarations = _declarations(document, result.diagnostics)
-    result.variables = _with_declared(given, declarations, environment)
-    result.diagnostics += _unknown_environment(document, declarations, environment)
+    declared = _valid(document, "variables", VariableDeclaration)
+    environments = _valid(document, "environments", Environment)
+    chosen = environments.get(environment, Environment())
+    result.variables = replace(given, project=chosen.variables, declared=declared)
+    result.diagnostics += _unknown_environment(document, environments, environment)
+    result.diagnostics += _wrong_values(document, environments, declared)
     result.document, problems = _substituted(document, result.variables)
     project, invalid = check_model(result.document, Project)
     result.diagnostics += [*problems, *invalid, *find_literal_secrets(result.document)]
@@ -58,17 +62,8 @@ def _document(source: Source, diagnostics: list[Diagnostic]) -> Document | None:
     return parsed.documents[0] if parsed.documents else None
 
 
-def _declarations(document: Document, diagnostics: list[Diagnostic]) -> Declarations:
-    """What the file declares, less what is wrong: that is reported with the whole file."""
-    declarations = Declarations(
-        variables=_valid(document, "variables", VariableDeclaration),
-        environments=_valid(document, "environments", Environment),
-    )
-    diagnostics += check_environments(document, declarations)
-    return declarations
-
-
 def _valid(document: Document, section: str, model: type[ModelT]) -> dict[str, ModelT]:
+    """The entries of a section that are right; the wrong ones are reported with the whole file."""
     entries = document.data.get(section)
     checked = {
         name: check_model(document, model, data=data)[0]
@@ -77,32 +72,59 @@ def _valid(document: Document, section: str, model: type[ModelT]) -> dict[str, M
     return {name: value for name, value in checked.items() if value is not None}
 
 
-def _with_declared(given: Variables, declarations: Declarations, environment: str) -> Variables:
-    chosen = declarations.environments.get(environment)
-    return replace(
-        given,
-        project=chosen.variables if chosen else {},
-        declared=declarations.variables,
-    )
-
-
 def _unknown_environment(
-    document: Document, declarations: Declarations, environment: str
+    document: Document, environments: Mapping[str, Environment], name: str
 ) -> list[Diagnostic]:
-    known = tuple(declarations.environments)
-    if environment in known or environment == "default" or not known:
+    known = tuple(environments)
+    if name in known or name == "default" or not known:
         return []
     return [
         document.problem(
             "unknown-environment",
-            f"the environment `{environment}` is not declared",
+            f"the environment `{name}` is not declared",
             ("environments",),
             key=True,
-            found=environment,
+            found=name,
             allowed=known,
-            nearest=nearest(environment, known),
+            nearest=nearest(name, known),
         )
     ]
+
+
+def _wrong_values(
+    document: Document,
+    environments: Mapping[str, Environment],
+    declared: Mapping[str, VariableDeclaration],
+) -> list[Diagnostic]:
+    """An error for each value of an environment that is undeclared or not of the declared type."""
+    diagnostics: list[Diagnostic] = []
+    for environment, settings in environments.items():
+        for name, value in settings.variables.items():
+            path = ("environments", environment, "variables", name)
+            try:
+                if name in declared:
+                    converted(value, declared[name].type)
+                elif name not in document.data.get("variables", {}):
+                    diagnostics.append(_undeclared(document, path, declared))
+            except ValueError as error:
+                message = f"the variable `{name}` {error}"
+                diagnostics.append(document.problem("wrong-type", message, path))
+    return diagnostics
+
+
+def _undeclared(
+    document: Document, path: tuple[str, ...], declared: Mapping[str, VariableDeclaration]
+) -> Diagnostic:
+    name = path[-1]
+    return document.problem(
+        "undeclared-variable",
+        f"the variable `{name}` is not declared",
+        path,
+        key=True,
+        found=name,
+        nearest=nearest(name, declared),
+        hint=f"declare it under `variables: {{{name}: {{type: ...}}}}`",
+    )
 
 
 def _substituted(document: Document, variables: Variables) -> tuple[Document, list[Diagnostic]]:

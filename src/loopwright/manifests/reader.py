@@ -120,7 +120,7 @@ class Reader:
         except OSError as error:
             self._refuse("unreadable", f"cannot read `{_display(path)}`: {_why(error)}")
             return
-        if source := self._source(data, _display(path), path.parent):
+        if source := self._source(data, _display(path), path.parent.absolute()):
             (self.projects if path.name == PROJECT_FILE else self.sources).append(source)
 
     def _source(self, data: bytes, name: str, base_dir: Path) -> Source | None:

@@ -15,6 +15,7 @@ from loopwright.manifests.diagnostics import Diagnostic, Severity, Span
 from loopwright.manifests.secrets import masked
 
 _MAX_SHOWN = 2_000
+_MAX_WORDS = 400
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -64,12 +65,16 @@ class Source:
         return Diagnostic(
             severity=Severity.ERROR,
             code=code,
-            message=masked(message),
+            message=_short(masked(message)),
             span=span,
             source_line=self.line(span.line),
             field=field,
-            found=masked(found),
+            found=_short(masked(found)),
             allowed=allowed,
             nearest=nearest,
             hint=hint,
         )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"

@@ -11,6 +11,7 @@ from loopwright.manifests.source import Source
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _AMBIGUOUS = re.compile("[\x85\u2028\u2029\ufeff]")
+_BARE_REFERENCE = re.compile(r"[\[{,:] *\$\{")
 _TAB_INDENT = re.compile(r"[ \-]*\t")
 _HINTS = {
     "mapping values are not allowed": "check the indentation, or quote a value that holds `: `",
@@ -65,6 +66,8 @@ def _marked(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
         return source.problem("tab-indentation", message, tab, hint="indent with spaces")
     context = f", {error.context}" if error.context else ""
     hint = next((text for part, text in _HINTS.items() if part in problem), "")
+    if _BARE_REFERENCE.search(source.line(source.span(offset).line)):
+        hint = 'inside brackets, quote a variable: "${NAME}"'
     return source.problem(
         "yaml-syntax", f"cannot parse YAML: {problem}{context}", offset, hint=hint
     )

@@ -179,6 +179,8 @@ class _Reporter:
 
     def _how(self, problem: _Problem) -> str:
         place = problem.place
+        if place.is_key:
+            return ""
         if shape := shape_hint(place.choices):
             return shape
         text = example(str(place.path[-1]), place.field) if place.path else ""

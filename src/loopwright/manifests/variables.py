@@ -5,126 +5,32 @@ Works on parsed scalars, never on YAML text, so a value cannot change the struct
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from loopwright.manifests.diagnostics import Diagnostic, nearest
+from loopwright.manifests.diagnostics import Diagnostic, Severity, nearest
 from loopwright.manifests.document import Document
-from loopwright.manifests.model import ManifestModel
-
-VariableType = Literal[
-    "string",
-    "integer",
-    "number",
-    "boolean",
-    "list(string)",
-    "list(integer)",
-    "list(number)",
-    "list(boolean)",
-]
-Value = str | int | float | bool | list[str | int | float | bool]
+from loopwright.manifests.source import Source
+from loopwright.manifests.variable_types import Value, VariableDeclaration, as_given, converted
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 
 
-class VariableDeclaration(ManifestModel):
-    """A variable that manifests may use as `${NAME}`."""
-
-    type: VariableType = Field(
-        default="string",
-        description="What the value must be; text from the command line is read as this.",
-        examples=["number", "list(string)"],
-    )
-    default: Value | None = Field(
-        default=None,
-        description="Used when nothing sets the variable. Without one it has to be set.",
-        examples=[0.2],
-    )
-    description: str = Field(
-        default="", description="What the variable is for.", examples=["Share of calls sampled."]
-    )
-
-    @model_validator(mode="after")
-    def _default_has_the_type(self) -> Self:
-        if self.default is not None:
-            converted(self.default, self.type)
-        return self
-
-
-def converted(value: Any, kind: str) -> Value:
-    """`value` as the declared type; text is read. Raises ValueError saying what it is not."""
-    if kind.startswith("list("):
-        items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-        if not isinstance(items, list):
-            raise ValueError(f"must be a {kind}")
-        return [_CONVERSIONS[kind[5:-1]](item) for item in items if item != ""]
-    scalar: Value = _CONVERSIONS[kind](value)
-    return scalar
-
-
-def _undeclared(value: Any) -> Value:
-    """A value as it is, when it cannot change the structure around it. Raises ValueError."""
-    items = value if isinstance(value, list) else [value]
-    if all(isinstance(item, str | int | float | bool) for item in items):
-        scalar: Value = value
-        return scalar
-    raise ValueError("must be text, a number, true or false, or a list of these")
-
-
-def _as_string(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError("must be text")
-
-
-def _as_integer(value: Any) -> int:
-    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]{1,18}", value, re.ASCII):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError("must be a whole number")
-
-
-def _as_number(value: Any) -> int | float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    try:
-        number = float(value) if isinstance(value, str) else math.nan
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError("must be a number")
-    return number
-
-
-def _as_boolean(value: Any) -> bool:
-    if value in ("true", "false"):
-        return bool(value == "true")
-    if isinstance(value, bool):
-        return value
-    raise ValueError("must be true or false")
-
-
-_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
-    "string": _as_string,
-    "integer": _as_integer,
-    "number": _as_number,
-    "boolean": _as_boolean,
-}
-
-
 def _may_refer(document: Document) -> bool:
     """Whether a look at the strings is worth it. An escape may stand for `${` in the text."""
     text, start, end = document.source.text, document.start, document.end
     return text.find("${", start, end) >= 0 or text.find("\\", start, end) >= 0
+
+
+def _how_to_set(name: str) -> str:
+    if _SECRET_NAME.search(name):
+        return f"refer to it in a secret field: {{env: {name}}}"
+    return f"set it with --var {name}=..., or declare it in loopwright.yaml with a default"
 
 
 class _Refused(Exception):
@@ -177,19 +83,20 @@ class Variables:
         if not isinstance(value, str) or "${" not in value:
             return value
         replaced, refused = self._in_text(value)
-        for one in refused:
+        for one in refused.values():
             diagnostics.append(document.problem(one.code, str(one), path, **one.facts))
         return value if refused else replaced
 
-    def _in_text(self, text: str) -> tuple[Value, list[_Refused]]:
-        refused: list[_Refused] = []
+    def _in_text(self, text: str) -> tuple[Value, dict[str, _Refused]]:
+        """The text with its references replaced, and the refused ones by message."""
+        refused: dict[str, _Refused] = {}
         whole = _REFERENCE.fullmatch(text)
 
         def replacement(match: re.Match[str]) -> Any:
             try:
                 return self._value(match[1]) if match is whole and match[1] else self._inside(match)
             except _Refused as error:
-                refused.append(error)
+                refused[str(error)] = error
                 return match[0]
 
         return replacement(whole) if whole else _REFERENCE.sub(replacement, text), refused
@@ -216,13 +123,13 @@ class Variables:
                 return self._typed(name, values[name], origin)
         declaration = self.declared.get(name)
         if declaration and declaration.default is not None:
-            return declaration.default
+            return converted(declaration.default, declaration.type)
         raise _Refused(
             "unset-variable",
             f"the variable `{name}` has no value",
             found=name,
             nearest="" if declaration else nearest(name, self._known),
-            hint=f"set it with --var {name}=..., or declare it in loopwright.yaml with a default",
+            hint=_how_to_set(name),
         )
 
     def _typed(self, name: str, value: Any, origin: str) -> Value:
@@ -231,13 +138,13 @@ class Variables:
                 "secret-variable",
                 f"the environment variable `{name}` looks like a secret"
                 " and is not put into manifests",
-                hint=f"refer to it in a secret field: {{env: {name}}}",
+                hint=_how_to_set(name),
             )
         declaration = self.declared.get(name)
         try:
             if isinstance(value, str):
                 value.encode()
-            return converted(value, declaration.type) if declaration else _undeclared(value)
+            return converted(value, declaration.type) if declaration else as_given(value)
         except UnicodeEncodeError:
             message = f"the variable `{name}` from {origin} is not valid text"
             raise _Refused("bad-variable", message) from None
@@ -261,3 +168,21 @@ class Variables:
         for origin, values in self._origins:
             if origin != "the process environment":
                 yield from values
+
+
+def unused_variables(variables: Variables, sources: Iterable[Source]) -> list[Diagnostic]:
+    """An error for each --var, and a warning for each entry of a file, that nothing refers to."""
+    texts = [source.text for source in sources]
+    severities = {name: Severity.WARNING for values in variables.files for name in values}
+    severities |= dict.fromkeys(variables.cli, Severity.ERROR)
+    return [
+        Diagnostic(
+            severity,
+            "unused-variable",
+            f"the variable `{name}` is set, but no manifest uses it",
+            found=name,
+            nearest=nearest(name, variables.declared),
+        )
+        for name, severity in severities.items()
+        if name not in variables.declared and not any(f"${{{name}}}" in text for text in texts)
+    ]

@@ -62,8 +62,10 @@ def library_message(message: str) -> str:
 
 def expected(choices: Collection[Any]) -> str:
     """What may stand at a place, in words: "a whole number", "text or a mapping"."""
-    names = dict.fromkeys(_name(choice) for choice in choices)
-    return " or ".join(names) or "something else"
+    names = list(dict.fromkeys(_name(choice) for choice in choices))
+    if _NAMES[float] in names and _NAMES[int] in names:
+        names.remove(_NAMES[int])
+    return ", ".join([*names[:-2], " or ".join(names[-2:])]) or "something else"
 
 
 def shape_hint(choices: Collection[Any]) -> str:
