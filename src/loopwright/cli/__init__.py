@@ -1,0 +1,105 @@
+"""The command line: one command a file, imported when it is called.
+
+Commands read options, call the engine or the data plane, and render what comes back.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from loopwright.errors import ExitCode, LoopwrightError
+
+COMMANDS = {
+    "init": "Write a small, commented set of manifests.",
+    "validate": "Check manifests and tell everything that is wrong.",
+    "plan": "Show what an apply would do, why, and what it would take.",
+    "apply": "Make it so.",
+    "destroy": "Remove what was made; data is kept unless --delete-data.",
+    "get": "List resources.",
+    "describe": "Tell all about one resource.",
+    "logs": "Print what a run has written.",
+    "explain": "Document a kind or a field.",
+    "diff": "Compare the manifests with the state or the world, field by field.",
+    "graph": "Draw what needs and what reads what.",
+    "why": "Tell who wants a resource, what it waits for, and when it is tried next.",
+    "history": "Tell what happened, from the journal.",
+    "rollback": "Go back to an earlier revision, and stay there.",
+    "adopt": "Take an existing object over.",
+    "accept-drift": "Silence one difference until a date.",
+    "state": "Look at the state, and mend it.",
+    "dataset": "List, show, verify and compare dataset versions.",
+    "lake": "Look at a lake.",
+    "watch": "Keep it so, from a folder or from git.",
+    "status": "Tell how the watcher and the resources are.",
+    "suspend": "Leave a resource alone for a while.",
+    "resume": "End a suspension.",
+    "doctor": "Check providers, keys and versions.",
+    "schema": "Write the JSON Schemas of the manifests.",
+    "conformance": "Run the conformance suite over a provider.",
+    "completion": "Print the shell completion script.",
+}
+
+
+class LazyGroup(click.Group):
+    """Lists commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"loopwright.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="loopwright", message="loopwright %(version)s")
+def cli() -> None:
+    """Close the LLM data loop as code.
+
+    Manifests say which endpoints, deliveries, lakes, datasets, fine-tune jobs and evaluations
+    there shall be. `plan` shows what would change and cost, `apply` makes it so, `watch` keeps
+    it so.
+
+    Exit codes: 0 done, 1 error, 2 usage, 3 changes pending, 4 waiting, 5 partial failure,
+    6 needs a decision, 7 refused by policy or budget.
+    """
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code; errors are printed, not raised."""
+    try:
+        found = cli.main(args=arguments, prog_name="loopwright", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return ExitCode.ERROR
+    except LoopwrightError as error:
+        show_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return ExitCode.DONE
+    return int(found) if isinstance(found, int) else ExitCode.DONE
+
+
+def show_error(error: LoopwrightError) -> None:
+    """Print an error and what to do next, secrets masked."""
+    from loopwright.cli.output import show_error as show
+
+    show(error)
