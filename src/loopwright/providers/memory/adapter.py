@@ -40,19 +40,13 @@ class MemoryAdapter:
 
     def observe(self, target: Target, external_id: str | None) -> Observed | None:
         """None for what is not there, and for what the world does not show yet."""
-        return self.observe_all([(target, external_id)])[target.address]
+        return self._look([(target, external_id)])[target.address]
 
     def observe_all(
         self, targets: Sequence[tuple[Target, str | None]]
     ) -> Mapping[Address, Observed | None]:
         """One look for all of them."""
-        with self._cloud.faults.around("observe", *(target for target, _ in targets)):
-            now = self._cloud.now()
-            with self._world.looking() as contents:
-                return {
-                    target.address: self._seen(contents, target, external_id, now)
-                    for target, external_id in targets
-                }
+        return self._look(targets)
 
     def create(self, target: Target, key: str) -> Operation:
         """Make it, or give back what the key made before, as far as the mode can tell."""
@@ -66,7 +60,7 @@ class MemoryAdapter:
                 )
                 self._world.put(thing, Write("create", str(target.address), key, thing.id))
                 made = thing.id
-            begun = Operation(key, external_id=made, handle={"id": made})
+            begun = Operation(key, external_id=made)
             return brought_on(begun, contents.objects.get(made), self._cloud.now())
 
     def update(
@@ -78,7 +72,7 @@ class MemoryAdapter:
             new = replace(
                 old,
                 spec=changed(old.spec, target.spec, [change.path for change in changes]),
-                outputs=self._outputs_now(contents, target, old),
+                outputs=kinds.outputs_of(self._cloud.making(target, contents)),
             )
             self._world.put(new, Write("update", str(target.address), key, new.id))
             return Operation(key, external_id=new.id, outputs=new.outputs)
@@ -98,13 +92,13 @@ class MemoryAdapter:
         if operation.status.is_terminal:
             return operation
         with self._cloud.faults.around("poll", target), self._world.looking() as contents:
-            thing = contents.objects.get(operation.handle["id"])
+            thing = contents.objects.get(operation.external_id)
             return brought_on(operation, thing, self._cloud.now())
 
     def cancel(self, target: Target, operation: Operation) -> Operation:
         """Stop it at once; what has ended stays as it ended."""
         with self._changing("cancel", target) as contents:
-            thing, now = contents.objects.get(operation.handle["id"]), self._cloud.now()
+            thing, now = contents.objects.get(operation.external_id), self._cloud.now()
             if thing and thing.status_at(now) == "running":
                 thing = replace(thing, ready_at=now, ends="cancelled", message="cancelled")
                 write = Write("cancel", str(target.address), operation.key, thing.id)
@@ -141,6 +135,15 @@ class MemoryAdapter:
         hours = self._cloud.seconds_for(self._kind) / 3600
         return estimate(target, last, population=found, hours=hours, prices=self._cloud.prices)
 
+    def _look(self, targets: Sequence[tuple[Target, str | None]]) -> dict[Address, Observed | None]:
+        with self._cloud.faults.around("observe", *(target for target, _ in targets)):
+            now = self._cloud.now()
+            with self._world.looking() as contents:
+                return {
+                    target.address: self._seen(contents, target, external_id, now)
+                    for target, external_id in targets
+                }
+
     @contextmanager
     def _changing(self, action: str, target: Target) -> Iterator[Contents]:
         with self._cloud.faults.around(action, target), self._world.changing() as contents:
@@ -176,14 +179,6 @@ class MemoryAdapter:
             if thing.key == key and now >= thing.seen_at:
                 return thing.id
         return None
-
-    def _outputs_now(
-        self, contents: Contents, target: Target, old: RemoteObject
-    ) -> Mapping[str, object]:
-        """A run keeps what it made; a standing object follows its spec and inputs."""
-        if kinds.is_run(self._kind):
-            return old.outputs
-        return kinds.outputs_of(self._cloud.making(target, contents))
 
     def _existing(self, contents: Contents, target: Target, observed: Observed) -> RemoteObject:
         thing = contents.objects.get(observed.external_id)

@@ -70,12 +70,6 @@ def secret_paths(kind: str) -> frozenset[str]:
     return marked_paths(_spec_model(kind), "write-only")
 
 
-@cache
-def is_run(kind: str) -> bool:
-    """Whether an object of this kind is made once and never changes."""
-    return resource_class(kind).nature.is_run
-
-
 def object_name(target: Target) -> str:
     """What a person would call the object: a dataset may be kept under another name."""
     kept = target.spec.get("target", {}) if target.address.kind == "Dataset" else {}

@@ -1,0 +1,416 @@
+"""Every provider keeps the adapter contract, and for each rule a broken adapter is noticed.
+
+A new provider is added to `PROVIDERS`; nothing else here changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from loopwright.clock import FakeClock
+from loopwright.errors import ProviderError, TransientError
+from loopwright.providers.base import (
+    Capabilities,
+    FieldChange,
+    Observed,
+    Operation,
+    OperationStatus,
+    Provider,
+    ProviderContext,
+    ProviderFactory,
+    Target,
+)
+from loopwright.providers.conformance import (
+    Finding,
+    Sample,
+    Verdict,
+    default_samples,
+    run_conformance,
+    sample_environ,
+)
+from loopwright.providers.conformance.samples import Samples
+from loopwright.providers.memory import MemoryFactory
+from loopwright.providers.memory.adapter import MemoryAdapter
+from loopwright.providers.memory.world import World
+from loopwright.resources.address import Address
+from loopwright.resources.endpoint import Endpoint
+
+RUNS = {"BatchInference", "CallImport", "Dataset", "EvalRun", "Export", "FineTuneJob"}
+SLOW = {"jobSeconds": {"FineTuneJob": 300, "Endpoint": 40, "Dataset": 20}}
+TAGS = {
+    "an-object-is-found-by-its-owner-tag",
+    "the-same-key-makes-one-object",
+    "what-is-adopted-is-ours",
+    "what-runs-can-be-polled-by-its-id",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A provider to put through the suite, and what the suite cannot judge of it."""
+
+    factory: ProviderFactory
+    connection: Mapping[str, Any]
+    unreachable: Mapping[str, Any] | None
+    unjudged: set[str] = field(default_factory=set)
+
+
+def _memory(unjudged: set[str] | None = None, **connection: Any) -> Case:
+    down = {"faults": {"transientRate": 1}}
+    return Case(MemoryFactory(World()), connection, down, unjudged or set())
+
+
+PROVIDERS = {
+    "memory, tokens": lambda: _memory(**SLOW),
+    "memory, tags": lambda: _memory(idempotency="name", **SLOW),
+    "memory, neither": lambda: _memory(TAGS, idempotency="none", **SLOW),
+    "memory, late to show": lambda: _memory(idempotency="name", faults={"listLagSeconds": 30}),
+    "memory, in a file": lambda: replace(_memory(world="world.jsonl"), factory=MemoryFactory()),
+}
+
+
+def _context(factory: ProviderFactory, connection: Mapping[str, Any], folder: Path) -> Any:
+    return ProviderContext(
+        name="conformance",
+        connection=factory.connection.model_validate(connection),
+        project_dir=folder,
+        state_dir=folder,
+        clock=FakeClock(),
+        environ=sample_environ(),
+    )
+
+
+def _upstream_sample() -> Samples:
+    """The default samples, and an endpoint with a nested write-only field."""
+    upstream = {"url": "https://models.invalid/v1", "apiKey": {"env": "KEY"}, "model": "m"}
+    data = default_samples()[Address("Endpoint", "conformance")].resource.model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
+    data["spec"]["model"] = {"upstream": upstream}
+    endpoint = Endpoint.model_validate(data)
+    sample = Sample(endpoint, Path(), {"running": False, "description": "other"})
+    return {**default_samples(), endpoint.address: sample}
+
+
+def _findings(
+    case: Case, folder: Path, *, kinds: set[str] | None = None, samples: Samples | None = None
+) -> list[Finding]:
+    down = case.unreachable and case.factory.connection.model_validate(case.unreachable)
+    return list(
+        run_conformance(
+            case.factory,
+            _context(case.factory, case.connection, folder),
+            samples=samples or _upstream_sample(),
+            kinds=kinds,
+            unreachable=down or None,
+        )
+    )
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_keeps_every_rule_that_can_be_judged_of_it(name: str, tmp_path: Path) -> None:
+    case = PROVIDERS[name]()
+    findings = _findings(case, tmp_path)
+    assert [found for found in findings if found.verdict is Verdict.FAILED] == []
+    unjudged = {(found.kind, found.check) for found in findings if found.verdict == "skipped"}
+    assert {
+        (kind, check)
+        for kind in case.factory.capabilities
+        for check in case.unjudged
+        | ({"an-update-changes-the-named-fields-alone"} if kind in RUNS else set())
+        | (set() if kind in ("Endpoint", "Lake") else {"a-write-only-field-is-not-told-back"})
+    } == unjudged
+
+
+def test_the_suite_leaves_nothing_behind(tmp_path: Path) -> None:
+    world = World()
+    _findings(Case(MemoryFactory(world), {}, None), tmp_path)
+    assert world.objects() == []
+    assert {"create", "update", "delete"} <= {write.action for write in world.writes}
+
+
+def test_a_rule_speaks_in_a_sentence_and_a_missing_sample_is_said(tmp_path: Path) -> None:
+    samples = {Address("Lake", "conformance"): default_samples()[Address("Lake", "conformance")]}
+    findings = _findings(_memory(), tmp_path, kinds={"Lake", "Export"}, samples=samples)
+    assert all(found.rule.endswith(".") for found in findings)
+    about_exports = [found for found in findings if found.kind == "Export"]
+    assert "there is no sample of Export" in {found.message for found in about_exports}
+    assert Verdict.FAILED not in {found.verdict for found in findings}
+
+
+class CreatesTwice(MemoryAdapter):
+    def create(self, target: Target, key: str) -> Operation:
+        return super().create(target, uuid4().hex)
+
+
+class ForgetsItsTag(MemoryAdapter):
+    def create(self, target: Target, key: str) -> Operation:
+        return super().create(replace(target, owner="nobody"), key)
+
+
+class TellsFailureAsAbsence(MemoryAdapter):
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        try:
+            return super().observe(target, external_id)
+        except ProviderError:
+            return None
+
+
+class RaisesWhatItLikes(MemoryAdapter):
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        try:
+            return super().observe(target, external_id)
+        except ProviderError as error:
+            raise ConnectionError("boom") from error
+
+
+class RaisesForWhatIsUnknown(MemoryAdapter):
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        found = super().observe(target, external_id)
+        if found is None and external_id and not external_id.startswith("mem-"):
+            raise TransientError("no such object")
+        return found
+
+
+class ChangesWhatItLooksAt(MemoryAdapter):
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        found = super().observe(target, external_id)
+        if found is None:
+            return None
+        self.looks = getattr(self, "looks", 0) + 1
+        return replace(found, outputs={**found.outputs, "looks": self.looks})
+
+    observe_all = None
+
+
+class TellsInItsOwnWords(MemoryAdapter):
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        found = super().observe(target, external_id)
+        return found and replace(found, spec={**found.spec, "type": "CUSTOM"})
+
+    observe_all = None
+
+
+class TellsAStandIn(MemoryAdapter):
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        found = super().observe(target, external_id)
+        if found is None:
+            return None
+        model = found.spec["model"]
+        masked = {**model, "upstream": {**model["upstream"], "apiKey": "****"}}
+        return replace(found, spec={**found.spec, "model": masked})
+
+    observe_all = None
+
+
+class ListsHalf(MemoryAdapter):
+    def observe_all(
+        self, targets: Sequence[tuple[Target, str | None]]
+    ) -> Mapping[Address, Observed | None]:
+        return dict(list(super().observe_all(targets).items())[:1])
+
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        return MemoryAdapter.observe_all(self, [(target, external_id)])[target.address]
+
+
+class ListsOldNews(ListsHalf):
+    def observe_all(
+        self, targets: Sequence[tuple[Target, str | None]]
+    ) -> Mapping[Address, Observed | None]:
+        found = MemoryAdapter.observe_all(self, targets)
+        return {address: one and replace(one, spec={}) for address, one in found.items()}
+
+
+class WritesTheWholeSpec(MemoryAdapter):
+    def update(
+        self, target: Target, observed: Observed, changes: Sequence[FieldChange], key: str
+    ) -> Operation:
+        everything = [FieldChange(name) for name in {*target.spec, *observed.spec}]
+        return super().update(target, observed, everything, key)
+
+
+class UpdatesNothing(MemoryAdapter):
+    def update(
+        self, target: Target, observed: Observed, changes: Sequence[FieldChange], key: str
+    ) -> Operation:
+        return super().update(target, observed, (), key)
+
+
+class CannotDeleteTwice(MemoryAdapter):
+    def delete(self, target: Target, observed: Observed, key: str) -> Operation:
+        if self.observe(target, observed.external_id) is None:
+            raise TransientError("no such object")
+        return super().delete(target, observed, key)
+
+
+class DeletesNothing(MemoryAdapter):
+    def delete(self, target: Target, observed: Observed, key: str) -> Operation:
+        return Operation(key)
+
+
+class ForgetsItsHandles(MemoryAdapter):
+    def create(self, target: Target, key: str) -> Operation:
+        self.begun = {*getattr(self, "begun", ()), target.address}
+        return super().create(target, key)
+
+    def poll(self, target: Target, operation: Operation) -> Operation:
+        if target.address not in getattr(self, "begun", ()):
+            return operation.with_status(OperationStatus.FAILED, message="unknown job")
+        return super().poll(target, operation)
+
+
+class NeedsItsHandle(MemoryAdapter):
+    def create(self, target: Target, key: str) -> Operation:
+        return replace(super().create(target, key), handle={"job": "7"})
+
+    def poll(self, target: Target, operation: Operation) -> Operation:
+        if not operation.status.is_terminal and "job" not in operation.handle:
+            raise TransientError("which job?")
+        return super().poll(target, operation)
+
+
+class EndsAgain(MemoryAdapter):
+    def poll(self, target: Target, operation: Operation) -> Operation:
+        if operation.status.is_terminal:
+            return operation.with_status(OperationStatus.RUNNING)
+        return super().poll(target, operation)
+
+
+class CannotStop(MemoryAdapter):
+    def cancel(self, target: Target, operation: Operation) -> Operation:
+        return operation
+
+
+class FindsNothing(MemoryAdapter):
+    def find(self, target: Target) -> Sequence[Observed]:
+        return ()
+
+
+class AdoptsInWords(MemoryAdapter):
+    def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
+        return Operation(key, external_id=observed.external_id)
+
+
+class ClaimsToSettleAtOnce(MemoryAdapter):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, settling=timedelta(0))
+
+
+class ChangesItsCapabilities(MemoryAdapter):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.capabilities = replace(self.capabilities, updatable=frozenset({"rateLimit"}))
+
+
+class Sabotaged(MemoryFactory):
+    """A memory provider whose endpoints are broken on purpose."""
+
+    def __init__(self, adapter: type[MemoryAdapter]) -> None:
+        super().__init__(World())
+        self._adapter = adapter
+
+    def build(self, context: ProviderContext) -> Provider:
+        built = super().build(context)
+        whole = built.adapters["Endpoint"]
+        broken = self._adapter("Endpoint", whole._cloud, whole.capabilities)
+        built.adapters = {**built.adapters, "Endpoint": broken}
+        return built
+
+
+LATE = {"faults": {"listLagSeconds": 30}}
+FAILING = {"faults": {"failJobs": [{"kind": "Endpoint", "times": 99}]}}
+ENDLESS = {"jobSeconds": {"Endpoint": 1e6}}
+
+SABOTAGES: list[tuple[type[MemoryAdapter], Mapping[str, Any], set[str]]] = [
+    (CreatesTwice, {}, {"the-same-key-makes-one-object"}),
+    (ForgetsItsTag, {}, {"an-object-is-found-by-its-owner-tag"}),
+    (MemoryAdapter, FAILING, {"a-create-ends-in-success"}),
+    (MemoryAdapter, ENDLESS, {"a-create-ends-in-success"}),
+    (TellsFailureAsAbsence, {}, {"a-failure-is-raised-and-never-absence"}),
+    (RaisesWhatItLikes, {}, {"a-failure-is-raised-and-never-absence"}),
+    (RaisesForWhatIsUnknown, {}, {"what-is-absent-is-none"}),
+    (ChangesWhatItLooksAt, {}, {"observing-changes-nothing"}),
+    (TellsInItsOwnWords, {}, {"what-is-observed-is-what-was-declared"}),
+    (TellsAStandIn, {}, {"a-write-only-field-is-not-told-back"}),
+    (ListsHalf, {}, {"a-list-agrees-with-single-looks"}),
+    (ListsOldNews, {}, {"a-list-agrees-with-single-looks"}),
+    (WritesTheWholeSpec, {}, {"an-update-changes-the-named-fields-alone"}),
+    (UpdatesNothing, {}, {"an-update-changes-the-named-fields-alone"}),
+    (CannotDeleteTwice, {}, {"deleting-twice-succeeds"}),
+    (DeletesNothing, {}, {"deleting-twice-succeeds"}),
+    (ForgetsItsHandles, SLOW, {"an-operation-survives-a-restart"}),
+    (NeedsItsHandle, SLOW, {"what-runs-can-be-polled-by-its-id"}),
+    (EndsAgain, {}, {"an-end-is-final"}),
+    (CannotStop, SLOW, {"a-cancelled-operation-stops"}),
+    (FindsNothing, {}, {"what-is-adopted-is-ours"}),
+    (AdoptsInWords, {}, {"what-is-adopted-is-ours"}),
+    (ClaimsToSettleAtOnce, LATE, {"settling-is-honoured"}),
+    (ChangesItsCapabilities, {}, {"capabilities-are-consistent"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "connection", "expected"),
+    SABOTAGES,
+    ids=[adapter.__name__ for adapter, _, _ in SABOTAGES],
+)
+def test_a_broken_adapter_fails_the_check_of_the_rule_it_breaks(
+    adapter: type[MemoryAdapter],
+    connection: Mapping[str, Any],
+    expected: set[str],
+    tmp_path: Path,
+) -> None:
+    case = Case(Sabotaged(adapter), connection, {"faults": {"transientRate": 1}})
+    findings = _findings(case, tmp_path, kinds={"Endpoint"})
+    failed = {found.check for found in findings if found.verdict is Verdict.FAILED}
+    assert expected == failed
+    assert all(found.message for found in findings if found.verdict is not Verdict.PASSED)
+
+
+def test_every_check_has_an_adapter_that_fails_it(tmp_path: Path) -> None:
+    checks = {found.check for found in _findings(_memory(), tmp_path, kinds={"Lake"})}
+    assert checks == set().union(*(expected for _, _, expected in SABOTAGES))
+
+
+def test_capabilities_that_name_unknown_or_immutable_fields_are_noticed(tmp_path: Path) -> None:
+    for wrong in ({"updatable": frozenset({"type"})}, {"write_only": frozenset({"colour"})}):
+        factory = MemoryFactory(World())
+        factory.capabilities = {
+            kind: replace(found, **wrong) if kind == "Endpoint" else found
+            for kind, found in MemoryFactory.capabilities.items()
+        }
+        findings = _findings(Case(factory, {}, None), tmp_path, kinds={"Endpoint"})
+        failed = [found.check for found in findings if found.verdict is Verdict.FAILED]
+        assert failed == ["capabilities-are-consistent"]
+
+
+def test_an_adapter_without_optional_powers_is_not_judged_by_them(tmp_path: Path) -> None:
+    class Plain:
+        """The five verbs and nothing else."""
+
+        def __init__(self, inner: MemoryAdapter) -> None:
+            self.capabilities: Capabilities = inner.capabilities
+            for verb in ("observe", "create", "update", "delete", "poll"):
+                setattr(self, verb, getattr(inner, verb))
+
+    class PlainFactory(MemoryFactory):
+        def build(self, context: ProviderContext) -> Provider:
+            built = super().build(context)
+            built.adapters = {kind: Plain(found) for kind, found in built.adapters.items()}
+            return built
+
+    findings = _findings(Case(PlainFactory(World()), {}, None), tmp_path, kinds={"Endpoint"})
+    assert {
+        "a-list-agrees-with-single-looks",
+        "what-is-adopted-is-ours",
+        "a-cancelled-operation-stops",
+        "a-failure-is-raised-and-never-absence",
+    } == {found.check for found in findings if found.verdict is Verdict.SKIPPED}
