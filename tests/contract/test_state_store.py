@@ -282,5 +282,5 @@ class Store(RuleBasedStateMachine):
 
 TestSqliteAgainstModel = Store.TestCase
 TestSqliteAgainstModel.settings = settings(
-    max_examples=20, stateful_step_count=15, deadline=None, derandomize=True
+    max_examples=12, stateful_step_count=10, deadline=None, derandomize=True
 )

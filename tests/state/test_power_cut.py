@@ -69,7 +69,7 @@ def test_a_cut_anywhere_leaves_whole_commits_and_a_usable_state(
     def survives(_: Event) -> bool:
         return chance.random() < share
 
-    for at in range(chance.randrange(3), len(trace.events), 3):
+    for at in range(chance.randrange(5), len(trace.events), 5):
         folder = trace.after_cut(at, into=tmp_path / f"cut-{at}", survives=survives)
         state = left(folder)
         done = names(state.records())

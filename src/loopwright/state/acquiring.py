@@ -7,7 +7,7 @@ of an older loopwright never has its file upgraded beneath it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -62,30 +62,33 @@ def acquire(
 def _take(connection: sqlite3.Connection, path: Path, claim: Claim, *, clock: Clock) -> LeaseInfo:
     now = clock.now()
     with files.transaction(connection):
-        before = lease.read(connection)
-        info, why = lease.take(
+        taken = lease.take(
             connection, holder=claim.holder, command=claim.command, now=now, ttl=claim.ttl
         )
-        lines = []
-        found = files.known_format(connection, path)
-        if found < schema.FORMAT:
-            copy = path.with_name(f"{path.name}.v{found}.bak")
-            files.keep_copy(path, copy)
-            upgrades.upgrade(connection)
-            facts = {"from": found, "to": schema.FORMAT, "copy": copy.name}
-            lines.append(Entry("upgraded", data=facts))
-        if before and why:
-            lines.append(Entry("lease", data=_takeover(before.info, info, why)))
+        lines = [*_upgraded(connection, path), *_taken_over(taken)]
         rows = [schema.entry_row(line, now=now, actor=claim.holder) for line in lines]
         connection.executemany(schema.INSERT_ENTRY, rows)
-    return info
+    return taken.info
 
 
-def _takeover(before: LeaseInfo, after: LeaseInfo, why: str) -> dict[str, object]:
-    return {
-        "from": before.holder,
-        "command": before.command,
-        "token": before.token,
-        "because": why,
-        "newToken": after.token,
-    }
+def _upgraded(connection: sqlite3.Connection, path: Path) -> Iterator[Entry]:
+    found = files.known_format(connection, path)
+    if found == schema.FORMAT:
+        return
+    copy = path.with_name(f"{path.name}.v{found}.bak")
+    files.keep_copy(path, copy)
+    upgrades.upgrade(connection)
+    facts = {"from": found, "to": schema.FORMAT, "copy": copy.name}
+    yield Entry("upgraded", data=facts)
+
+
+def _taken_over(taken: lease.Taken) -> Iterator[Entry]:
+    if taken.over:
+        facts = {
+            "from": taken.over.holder,
+            "command": taken.over.command,
+            "token": taken.over.token,
+            "because": taken.because,
+            "newToken": taken.info.token,
+        }
+        yield Entry("lease", data=facts)

@@ -76,8 +76,8 @@ def close_written(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA busy_timeout = 0")
             connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-        except sqlite3.OperationalError:
-            return  # the next session tidies up; the content is safe either way
+        except sqlite3.DatabaseError:
+            return  # the next session tidies up; what was committed is safe either way
 
 
 def keep_copy(path: Path, target: Path) -> None:
@@ -162,9 +162,13 @@ def _empty() -> sqlite3.Connection:
 
 def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
     copy = sqlite3.connect(":memory:", isolation_level=None)
-    source.backup(copy)
-    with transaction(copy):
-        upgrades.upgrade(copy)
+    try:
+        source.backup(copy)
+        with transaction(copy):
+            upgrades.upgrade(copy)
+    except BaseException:
+        copy.close()
+        raise
     return copy
 
 

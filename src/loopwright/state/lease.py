@@ -40,6 +40,15 @@ class Lease:
     process: Process
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Our lease; whom it was taken over from (None: it was free), and why that was right."""
+
+    info: LeaseInfo
+    over: LeaseInfo | None
+    because: str
+
+
 def current_holder() -> str:
     """`user@host pid 123`, for this process."""
     try:
@@ -62,19 +71,13 @@ def read(connection: sqlite3.Connection) -> Lease | None:
 
 def take(
     connection: sqlite3.Connection, *, holder: str, command: str, now: datetime, ttl: float
-) -> tuple[LeaseInfo, str]:
-    """Take the lease for `ttl` seconds.
-
-    Returns it, and why it could be taken over from another (empty: it was free). Raises
-    StateLockedError while somebody else holds it.
-    """
-    last = _row(connection)
-    why = ""
-    if last and last.info.expires_at:
-        why = why_free(last, now=now, here=this_process())
-        if not why:
-            raise _locked(last.info)
-    process = this_process()
+) -> Taken:
+    """Take the lease for `ttl` seconds. Raises StateLockedError while somebody else holds it."""
+    last, process = _row(connection), this_process()
+    held = last if last and last.info.expires_at else None
+    because = why_free(held, now=now, here=process) if held else ""
+    if held and not because:
+        raise _locked(held.info)
     info = LeaseInfo(
         holder=holder,
         command=command,
@@ -89,7 +92,7 @@ def take(
             process.host, process.pid_space, process.pid, process.started,
         ),
     )  # fmt: skip
-    return info, why
+    return Taken(info, over=held.info if held else None, because=because)
 
 
 def check(connection: sqlite3.Connection, token: int) -> None:
