@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from loopwright.manifests import loader as module
 from loopwright.manifests.diagnostics import render
 from loopwright.manifests.loader import ManifestSet, load
+from loopwright.manifests.project_file import read_project
+from loopwright.manifests.source import Source
+from loopwright.manifests.variables import Variables
 
 HEAD = "apiVersion: loopwright.dev/v1alpha1\nkind: Lake\nmetadata: {name: %s}\n"
 
@@ -192,6 +195,25 @@ def test_the_digest_follows_meaning_only(project: Path) -> None:
     assert (
         digest_of({"a.yaml": a, "b.yaml": b, "loopwright.yaml": "parallelism: 1"}, project) != first
     )
+
+
+_WORDS = ["variables", "environments", "V", "prod", "type", "default", "integer", "${V}", "moved"]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(_WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_WORDS), _JSON, max_size=5))
+def test_no_project_file_makes_reading_raise(data: dict[str, Any]) -> None:
+    source = Source("loopwright.yaml", yaml.safe_dump(data), Path())
+    result = read_project([source], Variables(), "prod")
+    if not any(data.values()):
+        assert result.document is None or not result.project.moved
+    assert all(one.span and one.message for one in result.diagnostics)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=40).map(lambda text: (HEAD % text).encode()))

@@ -137,10 +137,15 @@ def test_a_missing_field_says_what_to_write() -> None:
     assert only.hint == "write `provider: local`. Who does the work."
 
 
-def test_a_secret_in_the_wrong_form_is_not_echoed() -> None:
-    (only,) = problems("provider: l\n  upstream: {url: 'http://x', apiKey: hunter2}")
-    assert only.code == "wrong-type"
-    assert "hunter2" not in render([only]) + str(only.to_json())
+@pytest.mark.parametrize(
+    "form",
+    ["hunter2", "[hunter2]", "{value: hunter2}", "{env: hunter-2}", "{file: {path: hunter2}}"],
+)
+def test_a_secret_in_the_wrong_form_is_not_echoed(form: str) -> None:
+    found = problems(f"provider: 3\n  upstream: {{apiKey: {form}, url: 3, label: x}}")
+    assert len(found) >= 4
+    shown = render(found) + str([one.to_json() for one in found])
+    assert "hunter" not in shown
 
 
 def test_valid_data_gives_the_model() -> None:

@@ -104,6 +104,13 @@ def test_nesting_is_bounded(opening: str) -> None:
     assert not found("[" * MAX_DEPTH + "]" * MAX_DEPTH)[1:]
 
 
+@pytest.mark.usefixtures("parser")
+def test_aliases_do_not_get_around_the_bound_on_nesting() -> None:
+    chain = ["a0: &a0 " + "[" * 30 + "]" * 30]
+    chain += [f"a{i}: &a{i} {'[' * 30}*a{i - 1}{']' * 30}" for i in range(1, 15)]
+    assert "too-deep" in [code for code, *_ in found("\n".join(chain))]
+
+
 def test_a_hostile_file_gives_a_bounded_number_of_problems() -> None:
     codes = [code for code, *_ in found("a: 1\n" * 10_000)]
     assert len(codes) == MAX_PROBLEMS + 1

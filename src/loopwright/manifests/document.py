@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.manifests.diagnostics import Diagnostic, Span, field_path
-from loopwright.manifests.secrets import MASK, is_secret_name
+from loopwright.manifests.secrets import MASK, is_secret_name, literal_secrets
 from loopwright.manifests.source import Source
 from loopwright.manifests.spans import Node, find, locate
 
@@ -71,7 +71,12 @@ class Document:
 
     def source_line(self, span: Span) -> str:
         """The text of a span's line, secrets masked."""
-        return self.source.line(span.line)
+        line, start = self.source.line(span.line), self.source.line_start(span.line)
+        for begin, end in self._secrets:
+            first, last = max(begin - start, 0), min(end - start, len(line))
+            if first < last:
+                line = line[:first] + "*" * (last - first) + line[last:]
+        return line
 
     def problem(
         self,
@@ -102,20 +107,28 @@ class Document:
             nearest=nearest,
             hint=hint,
         )
-        line = _cut(diagnostic) if hide else diagnostic.source_line
+        span = self.span(path, key=key)
+        line = self.source_line(span)
+        if hide and len(line) >= span.column:
+            line = line[: span.column - 1] + MASK
         return replace(diagnostic, field=field_path(path), address=self.address, source_line=line)
 
     @cached_property
     def _tree(self) -> Node:
         return locate(self.source.text[self.start : self.end])
 
+    @cached_property
+    def _secrets(self) -> list[tuple[int, int]]:
+        """Where literal secrets begin and end in the source."""
+        found = [find(self._tree, path)[0] for path, _ in literal_secrets(self.data)]
+        return [(self.start + node.offset, self.start + node.end) for node in found]
+
     def _offset(self, path: FieldPath, *, key: bool) -> int:
-        return self.start + find(self._tree, path, key=key) if path else self.first
-
-
-def _cut(diagnostic: Diagnostic) -> str:
-    line, start = diagnostic.source_line, diagnostic.span.column - 1 if diagnostic.span else 0
-    return line[:start] + MASK if len(line) > start else line
+        node, is_there = find(self._tree, path)
+        if node is self._tree:
+            return self.first
+        at_value = node.key is None or (is_there and not key)
+        return self.start + (node.offset if at_value else node.key or 0)
 
 
 def _text(value: Any) -> str:

@@ -104,12 +104,18 @@ def _wrong_values(
             try:
                 if name in declared:
                     converted(value, declared[name].type)
-                elif name not in document.data.get("variables", {}):
+                elif not _is_declared(document, name):
                     diagnostics.append(_undeclared(document, path, declared))
             except ValueError as error:
                 message = f"the variable `{name}` {error}"
                 diagnostics.append(document.problem("wrong-type", message, path))
     return diagnostics
+
+
+def _is_declared(document: Document, name: str) -> bool:
+    """Whether the file declares the variable at all, if only wrongly."""
+    entries = document.data.get("variables")
+    return isinstance(entries, dict) and name in entries
 
 
 def _undeclared(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MASK = "****"
 _MAX_SECRET_BYTES = 64 * 1024
+_ENV_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _PEM = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
 _SHAPES = {
     "a private key": _PEM,
@@ -74,7 +75,7 @@ class SecretRef(ManifestModel):
 
     env: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=f"^{_ENV_NAME}$",
         description="Name of the environment variable that holds the secret.",
         examples=["ARK_API_KEY"],
     )
@@ -161,12 +162,12 @@ def find_literal_secrets(document: Document) -> list[Diagnostic]:
             hint="put it into an environment variable or a file and refer to it:"
             " {env: NAME} or {file: path}",
         )
-        for path, what in _found_in(document.data, "")
+        for path, what in literal_secrets(document.data)
     ]
 
 
-def _found_in(value: Any, name: str) -> list[tuple[tuple[str | int, ...], str]]:
-    """Path and description of each secret inside a value that stands under `name`."""
+def literal_secrets(value: Any, name: str = "") -> list[tuple[tuple[str | int, ...], str]]:
+    """Path and description of each literal secret inside a value that stands under `name`."""
     if isinstance(value, str):
         what = _what(value, name)
         return [((), what)] if what else []
@@ -179,8 +180,21 @@ def _found_in(value: Any, name: str) -> list[tuple[tuple[str | int, ...], str]]:
     return [
         ((part, *path), what)
         for part, item in items
-        for path, what in _found_in(item, part if isinstance(part, str) else name)
+        for path, what in literal_secrets(item, _name_inside(name, part, item))
     ]
+
+
+def _name_inside(name: str, part: str | int, item: Any) -> str:
+    """What a part of a value is called. In a secret field all but a reference is the secret."""
+    if isinstance(part, int):
+        return name
+    return name if is_secret_name(name) and not _is_reference(part, item) else part
+
+
+def _is_reference(part: str, item: Any) -> bool:
+    return isinstance(item, str) and (
+        part == "file" or (part == "env" and bool(re.fullmatch(_ENV_NAME, item)))
+    )
 
 
 def _what(value: str, name: str) -> str:

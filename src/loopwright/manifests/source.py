@@ -40,6 +40,10 @@ class Source:
         row = bisect_right(self._starts, offset) - 1
         return Span(self.name, row + 1, offset - self._starts[row] + 1)
 
+    def line_start(self, number: int) -> int:
+        """The offset of the first character of line `number`, from 1."""
+        return self._starts[number - 1]
+
     def line(self, number: int) -> str:
         """Line `number` (from 1) with secrets masked; "" past the end or when it is too long."""
         if not 1 <= number <= len(self._starts):

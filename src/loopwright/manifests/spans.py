@@ -16,9 +16,10 @@ _Event = Any
 
 @dataclass(slots=True)
 class Node:
-    """The offset of a value, of its key when it has one, and the nodes inside it."""
+    """Where a value begins and, if it is a scalar, ends; where its key is; the nodes inside it."""
 
     offset: int
+    end: int
     key: int | None = None
     children: dict[str | int, Node] = field(default_factory=dict)
 
@@ -39,6 +40,12 @@ def start_of(event: _Event) -> int:
     return offset
 
 
+def end_of(event: _Event) -> int:
+    """The offset behind an event's last character."""
+    offset: int = event.end_mark.index
+    return offset
+
+
 def locate(text: str) -> Node:
     """The tree of offsets of a text that holds one well-formed document."""
     read = event_stream(text)
@@ -46,23 +53,23 @@ def locate(text: str) -> Node:
     return _node(read, read(), {})
 
 
-def find(root: Node, path: Sequence[str | int], *, key: bool = False) -> int:
-    """Offset of the value (or key) at `path`, or of the nearest parent that exists."""
+def find(root: Node, path: Sequence[str | int]) -> tuple[Node, bool]:
+    """The node at `path`, or its nearest parent that exists, and whether it is the node itself."""
     node = root
-    for position, part in enumerate(path):
+    for part in path:
         child = node.children.get(part)
         if child is None:
-            return node.offset if position == 0 or node.key is None else node.key
+            return node, False
         node = child
-    return node.key if key and node.key is not None else node.offset
+    return node, True
 
 
 def _node(read: Callable[[], _Event], event: _Event, anchors: dict[str, Node]) -> Node:
     offset = start_of(event)
     if isinstance(event, yaml.AliasEvent):
-        target = anchors.get(event.anchor or "", Node(offset))
-        return Node(offset, children=target.children)
-    node = Node(offset)
+        target = anchors.get(event.anchor or "")
+        return Node(offset, end_of(event), children=target.children if target else {})
+    node = Node(offset, end_of(event))
     if isinstance(event, yaml.MappingStartEvent):
         _fill_mapping(read, node, anchors)
     elif isinstance(event, yaml.SequenceStartEvent):
@@ -82,5 +89,5 @@ def _fill_mapping(read: Callable[[], _Event], node: Node, anchors: dict[str, Nod
         value = _node(read, read(), anchors)
         value.key = start_of(key)
         if key.anchor:
-            anchors[key.anchor] = Node(value.key)
+            anchors[key.anchor] = Node(value.key, end_of(key))
         node.children.setdefault(key.value, value)

@@ -16,7 +16,7 @@ from loopwright.manifests.diagnostics import Diagnostic, field_path, nearest
 from loopwright.manifests.document import Document
 from loopwright.manifests.scalars import resolve_plain
 from loopwright.manifests.source import Source
-from loopwright.manifests.spans import event_stream, start_of
+from loopwright.manifests.spans import end_of, event_stream, start_of
 from loopwright.manifests.syntax import ambiguous_problem, syntax_problem
 
 MAX_DEPTH = 64
@@ -71,7 +71,7 @@ def _read_document(source: Source, start: int, read: Callable[[], _Event], parse
     event = read()
     first = start_of(event)
     data = builder.value(event, 0)
-    end = read().end_mark.index
+    end = end_of(read())
     if isinstance(data, dict):
         index = len(parsed.documents)
         parsed.documents.append(Document(source, data, index, start, first, end))
@@ -98,7 +98,7 @@ class _Builder:
     def value(self, event: _Event, depth: int) -> Any:
         kind = type(event)
         if kind is yaml.AliasEvent:
-            return self._alias(event)
+            return self._alias(event, depth)
         is_scalar = kind is yaml.ScalarEvent
         value = self._scalar(event) if is_scalar else self._collection(event, depth)
         if event.anchor:
@@ -209,27 +209,30 @@ class _Builder:
         message = f"the field `{key}` is written {where}"
         self.report("duplicate-key", message, event, found=key, hint="keep one of the two")
 
-    def _alias(self, event: _Event) -> Any:
+    def _alias(self, event: _Event, depth: int) -> Any:
         name: str = event.anchor
-        if name in self._open or name not in self._anchors:
-            inside = name in self._open
-            code = "recursive-alias" if inside else "unknown-anchor"
-            message = (
-                f"the alias `*{name}` stands inside what it refers to"
-                if inside
-                else f"the alias `*{name}` refers to no anchor above it in this document"
-            )
-            near = "" if inside else nearest(name, self._anchors)
-            self.report(code, message, event, found=name, nearest=near)
-            return None
-        if self._budget < 0:
-            return None
-        self._budget -= _weight(self._anchors[name])
+        if name in self._open:
+            message = f"the alias `*{name}` stands inside what it refers to"
+            self.report("recursive-alias", message, event, found=name)
+        elif name not in self._anchors:
+            message = f"the alias `*{name}` refers to no anchor above it in this document"
+            near = nearest(name, self._anchors)
+            self.report("unknown-anchor", message, event, found=name, nearest=near)
+        elif self._budget >= 0:
+            return self._expanded(event, depth)
+        return None
+
+    def _expanded(self, event: _Event, depth: int) -> Any:
+        value = self._anchors[event.anchor]
+        self._budget -= _weight(value)
         if self._budget < 0:
             message = f"aliases expand to more than {MAX_EXPANDED:,} values"
             self.report("alias-bomb", message, event, hint="write the values out")
             return None
-        return _copy(self._anchors[name])
+        if depth + _height(value) > MAX_DEPTH:
+            self.report("too-deep", f"nested more than {MAX_DEPTH} levels deep", event)
+            return None
+        return _copy(value)
 
 
 def _weight(value: Any) -> int:
@@ -239,6 +242,13 @@ def _weight(value: Any) -> int:
     if isinstance(value, list):
         return 1 + sum(map(_weight, value))
     return 1 + (len(value) // _CHARACTERS_PER_NODE if isinstance(value, str) else 0)
+
+
+def _height(value: Any) -> int:
+    """How many collections stand inside each other."""
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_height, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _copy(value: Any) -> Any:
