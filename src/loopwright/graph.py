@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 from loopwright.resources.address import Address, Pointer
-from loopwright.resources.base import Found, Resource
+from loopwright.resources.base import Resource
 from loopwright.resources.markers import Edge
+from loopwright.resources.references import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,13 @@ def build(
     """
     problems: list[Problem] = []
     links = list(_links(resources, recorded, problems))
-    while cycle := _cycle(resources, links):
-        problems.append(_cycle_problem(cycle))
-        links = [link for link in links if link is not cycle[0]]
-    return Graph(resources, links), problems
+    while True:
+        try:
+            return Graph(resources, links), problems
+        except CycleError as error:
+            cycle = _cycle(error.args[1], links)
+            problems.append(_cycle_problem(cycle))
+            links = [link for link in links if link is not cycle[0]]
 
 
 def _links(
@@ -154,29 +159,17 @@ def _unresolved(address: Address, found: Found, known: Iterable[Address]) -> Pro
     return Problem(address, found.path, f"{wanted} is {missing}", allowed, wanted)
 
 
-def _cycle(resources: Mapping[Address, Resource], links: list[Link]) -> list[Link]:
-    needs = [link for link in links if link.edge is Edge.NEEDS]
-    by_pair = {(link.source, link.target): link for link in needs}
-    successors: dict[Address, set[Address]] = {address: set() for address in resources}
-    for link in needs:
-        successors[link.source].add(link.target)
-    try:
-        TopologicalSorter(successors).prepare()
-    except CycleError as error:
-        nodes: list[Address] = error.args[1]
-        pairs = zip(nodes[1:], nodes, strict=False)
-        found = [by_pair[pair] for pair in pairs]
-        first = min(range(len(found)), key=lambda index: found[index].source)
-        return found[first:] + found[:first]
-    return []
+def _cycle(nodes: list[Address], links: list[Link]) -> list[Link]:
+    """The links along a cycle, each followed by the link of its target, least source first."""
+    by_pair = {(link.source, link.target): link for link in links if link.edge is Edge.NEEDS}
+    # graphlib lists each node before the one that needs it.
+    found = [by_pair[later, earlier] for earlier, later in pairwise(nodes)][::-1]
+    first = min(range(len(found)), key=lambda index: found[index].source)
+    return found[first:] + found[:first]
 
 
 def _cycle_problem(cycle: list[Link]) -> Problem:
     first = cycle[0]
-    ordered = [first]
-    by_source = {link.source: link for link in cycle}
-    while len(ordered) < len(cycle):
-        ordered.append(by_source[ordered[-1].target])
-    path = " -> ".join([str(link.source) for link in ordered] + [str(first.source)])
+    path = " -> ".join(str(link.source) for link in (*cycle, first))
     parts = (int(part) if part.isdigit() else part for part in first.path.split("."))
     return Problem(first.source, ("spec", *parts), f"references go in a circle: {path}")

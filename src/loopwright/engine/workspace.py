@@ -12,9 +12,9 @@ from loopwright.graph import Graph
 from loopwright.manifests.diagnostics import Diagnostic, Severity
 from loopwright.manifests.loader import ManifestSet, load
 from loopwright.manifests.project import Project
+from loopwright.parsing import parse
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
-from loopwright.resources.parsing import parse
 from loopwright.state.sqlite import SqliteState, open_state
 from loopwright.state.store import StateReader
 

@@ -13,7 +13,8 @@ from loopwright.planning.outlook import fingerprint
 from loopwright.planning.situation import Situation
 from loopwright.planning.standing import Decision, because
 from loopwright.providers.base import FieldChange
-from loopwright.resources.base import Resource, SeriesSpec, marked_fields, parse_duration
+from loopwright.resources.base import Resource, SeriesSpec, marked_fields
+from loopwright.resources.durations import parse_duration
 from loopwright.state.records import Record, Revision, RunStatus
 
 

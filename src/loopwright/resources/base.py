@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,12 +20,12 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from loopwright.manifests.diagnostics import nearest
-from loopwright.resources.address import Address, Pointer
+from loopwright.resources.address import Address
+from loopwright.resources.durations import Period
 from loopwright.resources.markers import IMMUTABLE, POLICY, Marker, Ref
+from loopwright.resources.references import Found, find_references, layout, models_in
 
 API_VERSION = "loopwright.dev/v1alpha1"
-_DURATION = re.compile(r"([0-9]+)(s|m|h|d|w)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class Nature(StrEnum):
@@ -52,44 +50,15 @@ class Model(BaseModel):
 
 
 _T = TypeVar("_T")
+
+
+def shared(model: Callable[[], _T]) -> Callable[[], _T]:
+    """A default factory that makes one frozen value for all, since most specs say few fields."""
+    return cache(model)
+
+
 Many = Annotated[tuple[_T, ...], Strict(False)]
 """A YAML list, kept as a tuple so that a declaration cannot be changed."""
-
-
-def parse_duration(text: str) -> int:
-    """Seconds in `30s`, `10m`, `12h`, `7d` or `2w`. Raises ValueError."""
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not a duration; write 30s, 10m, 12h, 7d or 2w")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-def _checked_duration(text: str) -> str:
-    try:
-        parse_duration(text)
-    except ValueError as error:
-        raise PydanticCustomError("duration", "{why}", {"why": str(error)}) from error
-    return text
-
-
-def _positive(text: str) -> str:
-    if parse_duration(text) == 0:
-        raise PydanticCustomError("duration", "{why}", {"why": f"{text!r} is no time at all"})
-    return text
-
-
-Duration = Annotated[
-    str,
-    AfterValidator(_checked_duration),
-    Field(json_schema_extra={"pattern": r"^[0-9]+[smhdw]$"}),
-]
-Period = Annotated[
-    str,
-    AfterValidator(_checked_duration),
-    AfterValidator(_positive),
-    Field(json_schema_extra={"pattern": r"^[0-9]*[1-9][0-9]*[smhdw]$"}),
-]
-"""A duration that is not zero."""
 
 
 class Metadata(Model):
@@ -174,14 +143,14 @@ class RealisedSpec(Spec):
         description="The Provider that realises this.", examples=["local"]
     )
     lifecycle: Annotated[Lifecycle, POLICY] = Field(
-        default_factory=Lifecycle,
+        default_factory=shared(Lifecycle),
         description="Protection and deletion rules.",
         examples=[{"preventDestroy": True}],
     )
 
     @model_validator(mode="after")
     def _ignores_known_fields(self) -> Self:
-        known = [alias for _, alias, _ in _layout(type(self))]
+        known = [alias for _, alias, _ in layout(type(self))]
         for path in self.lifecycle.ignore_changes:
             name = path.removeprefix("spec.").partition(".")[0]
             if name not in known:
@@ -196,7 +165,7 @@ class SeriesSpec(RealisedSpec):
     """Base of the specs whose runs make one revision after another."""
 
     trigger: Annotated[Trigger, POLICY] = Field(
-        default_factory=Trigger,
+        default_factory=shared(Trigger),
         description="When to make a new revision.",
         examples=[{"every": "7d"}],
     )
@@ -220,14 +189,6 @@ class Promotion(NamedTuple):
     min_composite: float | None
     max_regression: float | None
     manual: bool
-
-
-class Found(NamedTuple):
-    """One reference found in a spec: where it stands, what it points at, and its marker."""
-
-    path: tuple[str | int, ...]
-    pointer: Pointer
-    ref: Ref
 
 
 class Resource(Model):
@@ -303,7 +264,7 @@ class Resource(Model):
 
     def references(self) -> Iterator[Found]:
         """Every reference in the spec, in field order."""
-        yield from _references(self.spec, ("spec",))
+        yield from find_references(self.spec, ("spec",))
 
     def promotion(self) -> Promotion | None:
         """What is promoted to it, and behind which gate."""
@@ -328,19 +289,11 @@ class Resource(Model):
 
 
 @cache
-def _layout(model: type[BaseModel]) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
-    return tuple(
-        (name, field.alias or name, tuple(field.metadata))
-        for name, field in model.model_fields.items()
-    )
-
-
-@cache
 def marked_fields(model: type[BaseModel], marker: str) -> frozenset[str]:
     """The camelCase names of the direct fields that bear a marker."""
     return frozenset(
         alias
-        for _, alias, metadata in _layout(model)
+        for _, alias, metadata in layout(model)
         if any(isinstance(mark, Marker) and mark.name == marker for mark in metadata)
     )
 
@@ -349,33 +302,9 @@ def marked_fields(model: type[BaseModel], marker: str) -> frozenset[str]:
 def marked_paths(model: type[BaseModel], marker: str) -> frozenset[str]:
     """Dotted camelCase paths, nested models included, of the fields that bear a marker."""
     found = set()
-    for (_, alias, _), field in zip(_layout(model), model.model_fields.values(), strict=True):
+    for (_, alias, _), field in zip(layout(model), model.model_fields.values(), strict=True):
         if alias in marked_fields(model, marker):
             found.add(alias)
-        for nested in _models_in(field.annotation):
+        for nested in models_in(field.annotation):
             found |= {f"{alias}.{path}" for path in marked_paths(nested, marker)}
     return frozenset(found)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _models_in(argument)
-
-
-def _references(value: Any, path: tuple[str | int, ...]) -> Iterator[Found]:
-    if isinstance(value, BaseModel):
-        for name, alias, metadata in _layout(type(value)):
-            held = getattr(value, name)
-            if held is None or isinstance(held, bool | int | float):
-                continue
-            if isinstance(held, str):
-                for mark in metadata:
-                    if isinstance(mark, Ref):
-                        yield Found((*path, alias), Pointer.parse(held), mark)
-            else:
-                yield from _references(held, (*path, alias))
-    elif isinstance(value, tuple):
-        for index, item in enumerate(value):
-            yield from _references(item, (*path, index))

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from loopwright.resources.base import Budget, Model, Nature, Period, RealisedSpec, Resource
+from loopwright.resources.base import Budget, Model, Nature, RealisedSpec, Resource
+from loopwright.resources.durations import Period
 from loopwright.resources.markers import MANIFEST_PATH, POLICY, Ref
 from loopwright.resources.rules import ExactlyOne, checked, schema_of
 

@@ -11,9 +11,10 @@ from pydantic_core import PydanticCustomError
 
 from loopwright.clock import from_text
 from loopwright.resources.address import Address
-from loopwright.resources.base import Found, Many, Model, Nature, Resource, SeriesSpec
+from loopwright.resources.base import Many, Model, Nature, Resource, SeriesSpec, shared
 from loopwright.resources.inference import inference_dataset
 from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref
+from loopwright.resources.references import Found
 from loopwright.resources.rules import AtMostOne, ExactlyOne, Requires, checked, schema_of
 
 _MOMENT = re.compile(
@@ -217,25 +218,27 @@ class DatasetSpec(SeriesSpec):
 
     source: Source = Field(description="Where the calls come from.", examples=[{"lake": "main"}])
     filter: Filter = Field(
-        default_factory=Filter,
+        default_factory=shared(Filter),
         description="Which calls are in the population.",
         examples=[{"endpoints": ["ticket-router"]}],
     )
     sampling: Sampling = Field(
-        default_factory=Sampling,
+        default_factory=shared(Sampling),
         description="How many of them, and which.",
         examples=[{"ratio": 0.2}],
     )
     cleaning: Cleaning = Field(
-        default_factory=Cleaning, description="What is left out.", examples=[{"dedup": "exact"}]
+        default_factory=shared(Cleaning),
+        description="What is left out.",
+        examples=[{"dedup": "exact"}],
     )
     split: Split = Field(
-        default_factory=Split,
+        default_factory=shared(Split),
         description="Training and validation.",
         examples=[{"validation": 0.1}],
     )
     target: Annotated[Target, IMMUTABLE] = Field(
-        default_factory=Target,
+        default_factory=shared(Target),
         description="A new dataset or a new version of one.",
         examples=[{"versionOf": "Dataset/router-sft"}],
     )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from loopwright.resources.address import Address, Pointer
-from loopwright.resources.base import Many, Model, RealisedSpec, Resource
+from loopwright.resources.base import Many, Model, RealisedSpec, Resource, shared
 from loopwright.resources.endpoint import Endpoint
 from loopwright.resources.markers import IMMUTABLE, Ref
 
@@ -62,12 +62,12 @@ class DeliverySpec(RealisedSpec):
         1.0, gt=0, le=1, description="Share of calls that is recorded.", examples=[0.25]
     )
     redaction: Redaction = Field(
-        default_factory=Redaction,
+        default_factory=shared(Redaction),
         description="What is replaced before it is stored.",
         examples=[{"detectors": ["email", "phone"]}],
     )
     subject: Subject = Field(
-        default_factory=Subject,
+        default_factory=shared(Subject),
         description="Where the end user's id is found.",
         examples=[{"header": "x-user-id"}],
     )

@@ -9,9 +9,10 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.resources.address import Address, Pointer
-from loopwright.resources.base import Found, Many, Model, Nature, RealisedSpec, Resource
+from loopwright.resources.base import Many, Model, Nature, RealisedSpec, Resource
 from loopwright.resources.inference import INFERENCE_DATASET, inference_dataset
 from loopwright.resources.markers import NAME_PATTERN, Ref
+from loopwright.resources.references import Found
 from loopwright.resources.rules import ExactlyOne, Requires, checked, schema_of
 
 _SOURCE = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from loopwright.resources.address import Address, Pointer
-from loopwright.resources.base import Found
 from loopwright.resources.markers import Ref
+from loopwright.resources.references import Found
 
 INFERENCE_DATASET = "InferenceDataset"
 """Not a kind: nobody declares one."""

@@ -9,14 +9,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.manifests.secrets import SecretRef
-from loopwright.resources.base import (
-    Duration,
-    Model,
-    Period,
-    RealisedSpec,
-    Resource,
-    parse_duration,
-)
+from loopwright.resources.base import Model, RealisedSpec, Resource, shared
+from loopwright.resources.durations import Duration, Period, parse_duration
 from loopwright.resources.markers import IMMUTABLE, WRITE_ONLY
 
 
@@ -60,7 +54,7 @@ class LakeSpec(RealisedSpec):
         examples=[{"env": "LAKE_MASTER_KEY"}],
     )
     retention: Retention = Field(
-        default_factory=Retention,
+        default_factory=shared(Retention),
         description="How long text and metadata are kept.",
         examples=[{"text": "90d", "metadata": "52w"}],
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from loopwright.manifests.secrets import SecretRef
-from loopwright.resources.base import Model, Nature, Resource, Spec
+from loopwright.resources.base import Model, Nature, Resource, Spec, shared
 from loopwright.resources.markers import POLICY
 
 
@@ -61,7 +61,7 @@ class ProviderSpec(Spec):
         None, description="Bound on calls to the account.", examples=[{"perSecond": 5}]
     )
     prices: Annotated[Prices, POLICY] = Field(
-        default_factory=Prices,
+        default_factory=shared(Prices),
         description="Prices for the estimates of plans.",
         examples=[{"currency": "CNY", "trainingPerMillionTokens": 50}],
     )

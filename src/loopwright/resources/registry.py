@@ -13,7 +13,7 @@ import loopwright.resources as package
 from loopwright.resources.base import Resource
 
 _NOT_KINDS = frozenset(
-    {"address", "base", "explain", "inference", "markers", "registry", "rules", "schema"}
+    "address base durations explain inference markers references registry rules schema".split()
 )
 
 

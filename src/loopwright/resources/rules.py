@@ -98,8 +98,12 @@ def _given_in(model: BaseModel) -> frozenset[str]:
     return frozenset(
         field.alias or name
         for name, field in type(model).model_fields.items()
-        if (value := getattr(model, name)) is not None and value != {}
+        if _is_given(getattr(model, name))
     )
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and (bool(value) or not isinstance(value, dict))
 
 
 def _given(name: str) -> dict[str, Any]:
