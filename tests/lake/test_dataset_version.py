@@ -19,6 +19,7 @@ from loopwright.errors import DatasetError, LakeError
 from loopwright.lake.building import BuildProgress, build
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.disk import Disk
+from loopwright.lake.importing import import_calls
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
 from loopwright.lake.verifying import verify
@@ -107,6 +108,40 @@ def test_a_second_clone_builds_the_same_bytes(lake: Lake, catalog: Catalog, tmp_
         assert here.digest == other.digest
         assert here.files == other.files
         assert here.lake_id != other.lake_id
+
+
+def test_a_clone_that_imported_the_same_files_builds_the_same_bytes(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    files = []
+    for part in range(3):
+        lines = [
+            orjson.dumps(
+                {
+                    "messages": [
+                        {"role": "user", "content": f"question {number % 50}"},
+                        {"role": "assistant", "content": "yes"},
+                    ],
+                    "user": f"u{number % 9}",
+                    "created": 1_700_000_000 + number % 40,
+                }
+            )
+            for number in range(part, 90, 3)
+        ]
+        files.append(tmp_path / f"part-{part}.jsonl")
+        files[-1].write_bytes(b"\n".join(lines))
+    here, there = made.make_lake(tmp_path / "here"), made.make_lake(tmp_path / "there")
+    import_calls(here, files)
+    for file in reversed(files):
+        import_calls(there, [file])
+    for sampling in ({"count": 30}, {"count": 30, "order": "chronological"}, {"ratio": 0.5}):
+        spec = {"sampling": sampling, "split": {"validation": 0.4, "by": "subject"}}
+        first = built(here, catalog, recipe=made.recipe(**spec))
+        second = built(there, Catalog(tmp_path / "other"), recipe=made.recipe(**spec))
+        assert first.digest == second.digest
+        assert first.files == second.files
+        assert set(first.split["lines"]) == {"train", "validation"}
+    assert first.dropped["duplicate"] > 0
 
 
 def test_another_process_builds_the_same_digest(lake: Lake, catalog: Catalog) -> None:

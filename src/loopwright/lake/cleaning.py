@@ -64,7 +64,7 @@ def _not_in(column: pa.ChunkedArray, names: tuple[str, ...]) -> pa.ChunkedArray:
 
 def _duplicates(population: Population, rows: pa.Table, cleaning: Cleaning) -> set[str]:
     """Ids among `rows` that have an equal of lesser (time, id) in the population."""
-    contested = _contested(population, pc.unique(rows[_EQUAL]).drop_null(), cleaning)
+    contested = _contested(population, pc.unique(rows[_EQUAL]).drop_null())
     if not len(contested):
         return set()
     first: dict[bytes, tuple[Any, str]] = {}
@@ -77,12 +77,14 @@ def _duplicates(population: Population, rows: pa.Table, cleaning: Cleaning) -> s
     return {place[1] for equal, *place in _places(candidates) if tuple(place) != first[equal]}
 
 
-def _contested(population: Population, equals: pa.Array, cleaning: Cleaning) -> pa.Array:
-    """Those of the given exchange hashes that more than one clean row of the population has."""
+def _contested(population: Population, equals: pa.Array) -> pa.Array:
+    """Those of the given exchange hashes that more than one row of the population has.
+
+    One narrow look at all matched rows; few calls have an equal, so all else is read for few.
+    """
     seen = [equals[:0]]
-    for table in population.tables((_EQUAL, *CLEANED_BY)):
-        alike = table.filter(pc.is_in(table[_EQUAL], equals))
-        seen.extend(_clean(alike, cleaning)[_EQUAL].chunks)
+    for table in population.tables((_EQUAL,)):
+        seen.extend(table[_EQUAL].filter(pc.is_in(table[_EQUAL], equals)).chunks)
     counts = pc.value_counts(pa.chunked_array(seen))
     return counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
 

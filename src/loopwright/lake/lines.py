@@ -30,6 +30,7 @@ _PIECE_BYTES = 48 << 20
 _PIECE_ROWS = 1 << 14
 BYTES_A_TOKEN = 4
 _BYTES_A_CALL = 512
+_ROW_COLUMNS = ("call_id", REASON, "session_id", "input_tokens", "output_tokens")
 
 Row = Mapping[str, Any]
 
@@ -111,7 +112,7 @@ class Lines:
     def _rendered(self, piece: pa.Table) -> Iterator[Sample]:
         staying = piece.filter(pc.is_null(piece[REASON]))
         texts = self._texts(staying) if staying.num_rows else {}
-        for row in piece.to_pylist():
+        for row in piece.select(_ROW_COLUMNS).to_pylist():
             if row[REASON] is not None:
                 self.tally.drop(row[REASON])
                 continue
@@ -141,6 +142,8 @@ class Lines:
         return Sample(row["call_id"], self._split(row, exchange), data)
 
     def _split(self, row: Row, exchange: Exchange) -> str:
+        if not self.recipe.split.validation:
+            return TRAIN
         by = self.recipe.split.by
         named = {
             SplitBy.CALL: None,

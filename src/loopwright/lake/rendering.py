@@ -21,7 +21,7 @@ from loopwright.lake.sft_schemas import line_check
 RENDERER = "sft-1"
 
 Message = Mapping[str, Any]
-_SUBJECT_KEYS = ("user", "safety_identifier", "client_id")
+_SUBJECT_KEYS = ("user", "safety_identifier")
 _WEIGHT_KEYS = ("loss_weight", "weight")
 _REASONING_KEYS = ("reasoning_content", "reasoning")
 

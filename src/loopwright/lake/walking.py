@@ -93,13 +93,13 @@ class Draw:
             spans, within = [span.mirrored for span in spans], mirrored(within)
         # Files know their own rows, not the matched ones: look as much further.
         spread = max(1, sum(span.rows for span in spans) // self.population.count)
-        for slice in time_slices(
+        for walked in time_slices(
             spans,
             within=within,
             first=self._first_rows * spread,
             most=STRETCH_ROWS * spread,
         ):
-            moments = mirrored(slice) if backwards else slice
+            moments = mirrored(walked) if backwards else walked
             tables = self.population.tables(DRAWN_COLUMNS, moments=moments)
             yield _sorted(tables, by="ts", backwards=backwards)
 
