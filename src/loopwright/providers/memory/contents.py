@@ -53,6 +53,9 @@ Event = Mapping[str, Any]
 """Any of: put (object), drop (id), write (call), fired (rule) and times, key and made (id)."""
 
 
+EVENTS = frozenset({"put", "drop", "write", "fired", "key"})
+
+
 class Contents:
     """Everything that events added up to, with the look-ups that adapters need."""
 

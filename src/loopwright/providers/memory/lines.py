@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,11 +27,13 @@ class News(NamedTuple):
 
 
 class LineFile:
-    """Reads never lock and never create the file; writes happen under `locked`."""
+    """Reads never lock and never create the file; writes happen under `locked`.
+
+    Everything raises PermanentError when the file system refuses or the file holds no JSON lines.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._name = str(path)
+        self.path = str(path)
         self._data = -1
         self._inode = -1
         self._offset = 0
@@ -39,10 +42,11 @@ class LineFile:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the writers' lock, which all processes share. Not to be nested."""
-        if self._lock < 0:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with self._explained():
+            if self._lock < 0:
+                os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+                self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             yield
         finally:
@@ -50,33 +54,33 @@ class LineFile:
 
     def news(self) -> News:
         """Whole lines that were not yet read; a line without its end is left alone."""
-        try:
-            found = os.stat(self._name)
-        except FileNotFoundError:
-            forgot = self._inode >= 0
-            self._forget()
-            return News([], forgot)
-        from_start = found.st_ino != self._inode or found.st_size < self._offset
-        if from_start:
-            self._forget()
-            self._open()
-        elif found.st_size == self._offset:
-            return News([], from_start=False)
-        return News(self._read_lines(), from_start)
+        with self._explained():
+            try:
+                found = os.stat(self.path)
+            except FileNotFoundError:
+                forgot = self._inode >= 0
+                self._forget()
+                return News([], forgot)
+            from_start = found.st_ino != self._inode or found.st_size < self._offset
+            if from_start:
+                self._forget()
+                self._open()
+            elif found.st_size == self._offset:
+                return News([], from_start=False)
+            return News(self._read_lines(), from_start)
 
     def append(self, event: Any) -> None:
         """Hand one event to the kernel, after `news` and under the lock."""
-        if self._data < 0:
-            self._open()
-        self._cut_torn_tail()
         line = orjson.dumps(event) + b"\n"
-        try:
+        with self._explained():
+            if self._data < 0:
+                self._open()
+            if os.fstat(self._data).st_size > self._offset:
+                os.ftruncate(self._data, self._offset)
             written = os.write(self._data, line)
-        except OSError as error:
-            raise _unwritable(self._path, error.strerror) from error
-        if written < len(line):
-            os.ftruncate(self._data, self._offset)
-            raise _unwritable(self._path, "no space left")
+            if written < len(line):
+                os.ftruncate(self._data, self._offset)
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
         self._offset += written
 
     def rewrite(self, events: Iterable[Any]) -> None:
@@ -84,25 +88,26 @@ class LineFile:
 
         They are news to everybody, to this one too.
         """
-        fresh = Path(f"{self._path}.new")
-        fresh.write_bytes(b"".join(orjson.dumps(event) + b"\n" for event in events))
-        fresh.replace(self._path)
+        with self._explained():
+            fresh = Path(f"{self.path}.new")
+            fresh.write_bytes(b"".join(orjson.dumps(event) + b"\n" for event in events))
+            fresh.replace(self.path)
         self._forget()
 
     def close(self) -> None:
+        """Let go of the file; the next look opens it again."""
         self._forget()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def _open(self) -> None:
-        self._data = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._data = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._inode = os.fstat(self._data).st_ino
 
     def _forget(self) -> None:
         if self._data >= 0:
-            with suppress(OSError):
-                os.close(self._data)
+            os.close(self._data)
         self._data, self._inode, self._offset = -1, -1, 0
 
     def _read_lines(self) -> list[Any]:
@@ -112,12 +117,22 @@ class LineFile:
         self._offset += len(whole)
         return [orjson.loads(line) for line in whole.splitlines()]
 
-    def _cut_torn_tail(self) -> None:
-        if os.fstat(self._data).st_size > self._offset:
-            os.ftruncate(self._data, self._offset)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise PermanentError(
+                f"cannot use the world file {self.path}: {error.strerror}",
+                hint="see to the disk and to who may write there",
+            ) from error
+        except orjson.JSONDecodeError as error:
+            raise not_a_world(self.path) from error
 
 
-def _unwritable(path: Path, why: str | None) -> PermanentError:
+def not_a_world(path: object) -> PermanentError:
+    """The error for a file that holds something else."""
     return PermanentError(
-        f"cannot write the world file {path}: {why}", hint="free space, or move the world"
+        f"cannot use the world file {path}: it holds something else than a world",
+        hint="name another file in the provider's connection, or remove this one",
     )

@@ -6,7 +6,7 @@ survives their death.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,8 @@ from threading import RLock
 from typing import Any
 
 from loopwright.hashing import sha256_hex
-from loopwright.providers.memory.contents import Contents, Event, RemoteObject, Write
-from loopwright.providers.memory.lines import LineFile
+from loopwright.providers.memory.contents import EVENTS, Contents, Event, RemoteObject, Write
+from loopwright.providers.memory.lines import LineFile, not_a_world
 
 _MANY_DEAD = 2_000
 
@@ -24,7 +24,10 @@ class World:
     """Objects by external id, and the log of mutating calls. Safe for threads and processes."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """A missing file comes into being with the first change, not with a look."""
+        """A missing file comes into being with the first change, not with a look.
+
+        Raises PermanentError when the file cannot be read or holds something else.
+        """
         self._lock = RLock()
         self._file = LineFile(path) if path else None
         self._contents = Contents()
@@ -127,8 +130,11 @@ class World:
         news = file.news()
         if news.from_start:
             self._contents = Contents()
-        for event in news.events:
-            self._contents.fold(_decoded(event))
+        try:
+            for event in news.events:
+                self._contents.fold(_decoded(event))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise not_a_world(file.path) from error
 
     def _compact_if_mostly_dead(self, file: LineFile) -> None:
         with self.looking() as contents:
@@ -144,7 +150,10 @@ def _is_mostly_dead(contents: Contents) -> bool:
     return contents.dead() > max(_MANY_DEAD, 2 * len(contents.objects))
 
 
-def _decoded(event: dict[str, Any]) -> Mapping[str, Any]:
+def _decoded(event: dict[str, Any]) -> Event:
+    """Raises AttributeError, KeyError or TypeError when it is not one of ours."""
+    if not event.keys() & EVENTS:
+        raise KeyError(*event)
     if "put" in event:
         event["put"] = RemoteObject(**event["put"])
     return event
