@@ -114,6 +114,18 @@ def test_a_damaged_file_is_named_with_a_way_out_and_left_as_it_is(
     assert closed.read_bytes() == damaged
 
 
+@pytest.mark.parametrize("rest", ["state.db-wal", "state.db-journal"])
+def test_a_lost_file_is_not_taken_for_a_new_state(closed: Path, rest: str) -> None:
+    state = state_at(closed)
+    closed.rename(closed.with_name(rest))
+
+    with pytest.raises(StateError, match=f"is gone, but {rest} is there"):
+        state_at(closed)
+    with pytest.raises(StateError, match="is gone"):
+        state.session(holder="ann", command="apply")
+    assert [found.name for found in closed.parent.iterdir()] == [rest]
+
+
 def test_another_kind_of_database_is_not_taken_for_a_state(path: Path) -> None:
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -173,12 +185,15 @@ def test_a_disk_without_room_for_a_new_state_leaves_none(path: Path, begin: Begi
 def read_only_folder(begin: Begin, path: Path) -> Iterator[Path]:
     """A folder with a state that this process may read and not write, whoever runs the test."""
     write(session := begin(), "a")
-    session.close()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "project")
         folder.mkdir()
+        for name in ("cut.db", "cut.db-wal"):  # as a killed session leaves them
+            shutil.copyfile(path.with_name(name.replace("cut", "state")), folder / name)
+        session.close()
         shutil.copyfile(path, folder / "state.db")
-        (folder / "state.db").chmod(0o444)
+        for found in folder.iterdir():
+            found.chmod(0o444)
         folder.chmod(0o555)
         Path(temporary).chmod(0o755)
         user = os.geteuid()
@@ -190,14 +205,18 @@ def read_only_folder(begin: Begin, path: Path) -> Iterator[Path]:
             folder.chmod(0o755)
 
 
-def test_a_read_only_folder_can_be_read_and_refuses_a_session(read_only_folder: Path) -> None:
-    state = state_at(read_only_folder / "state.db")
+@pytest.mark.parametrize("name", ["state.db", "cut.db"])
+def test_a_read_only_folder_can_be_read_and_refuses_a_session(
+    read_only_folder: Path, name: str
+) -> None:
+    state = state_at(read_only_folder / name)
 
     assert names(state.records()) == ["a"]
-    with pytest.raises(StateError, match="may not be written") as refused:
+    with pytest.raises(StateError, match="may not be written|cannot be opened") as refused:
         state.session(holder="ann", command="apply")
     assert "owner and mode" in (refused.value.hint or "")
-    assert [found.name for found in read_only_folder.iterdir()] == ["state.db"]
+    left = sorted(found.name for found in read_only_folder.iterdir())
+    assert left == ["cut.db", "cut.db-wal", "state.db"]
 
 
 def test_a_state_cannot_be_made_in_a_read_only_folder(read_only_folder: Path) -> None:

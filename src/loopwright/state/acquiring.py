@@ -52,7 +52,8 @@ def acquire(
         except StateLockedError:
             if clock.now() >= deadline:
                 raise
-        held = lease.read(connection)
+        with explained(path):
+            held = lease.read(connection)
         if on_wait and held and held.info.token != told:
             told = held.info.token
             on_wait(held.info)

@@ -78,7 +78,7 @@ class SqliteSession(SqliteReads):
             ).token
             self._reader = files.open_to_read(path)
         except BaseException:
-            self._writer.close()
+            files.close_written(self._writer)
             raise
         self.lineage = schema.fact(self._reader, "lineage")
         self._serial = int(schema.fact(self._reader, "serial"))
@@ -90,7 +90,8 @@ class SqliteSession(SqliteReads):
         """Durably write journal lines and rows (None deletes a row) in one transaction.
 
         Returns the new serial. Thread-safe. Raises FencedError when the lease was taken over,
-        StateError when a value is not JSON or the disk refuses; then nothing was written.
+        StateError when a value is not JSON or the disk refuses. Then nothing was written, but
+        where the sync itself failed, a restart of the machine may bring it to light.
         """
         mine = self._encoded(entries, records or {})
         with self._turn:
