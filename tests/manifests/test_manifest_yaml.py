@@ -141,6 +141,11 @@ def test_what_pyyaml_writes_is_read_back_the_same(documents: list[dict[str, Any]
     parsed = read(yaml.safe_dump_all(documents, allow_unicode=True))
     assert not parsed.diagnostics
     assert [document.data for document in parsed.documents] == documents
+    for document in parsed.documents:
+        for key in filter(str.isalpha, document.data):
+            span = document.span((key,), key=True)
+            there = document.source_line(span)[span.column - 1 :]
+            assert there.lstrip("'\"").startswith(key)
 
 
 @given(

@@ -1,7 +1,4 @@
-"""The base of every pydantic model that manifest text is read into.
-
-Fields are snake_case here and camelCase in YAML; unknown fields are errors; values are frozen.
-"""
+"""The base of every pydantic model that manifest text is read into."""
 
 from __future__ import annotations
 
@@ -10,13 +7,12 @@ from pydantic.alias_generators import to_camel
 
 
 class ManifestModel(BaseModel):
-    """A part of a manifest: strict, frozen, spelt in camelCase."""
+    """A part of a manifest: frozen, without unknown fields, camelCase in YAML."""
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         alias_generator=to_camel,
-        populate_by_name=True,
-        use_attribute_docstrings=False,
-        protected_namespaces=(),
+        validate_by_name=True,  # in code; `check_model` takes the YAML names only
+        protected_namespaces=(),  # models are what this product is about: `model` is a field
     )

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from loopwright.errors import LoopwrightError
 from loopwright.manifests.model import ManifestModel
@@ -72,6 +72,15 @@ class SecretValue:
 
 class SecretRef(ManifestModel):
     """Where a secret is found: exactly one of an environment variable or a file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("env", "file")
+            ]
+        }
+    )
 
     env: str | None = Field(
         default=None,
