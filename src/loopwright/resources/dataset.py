@@ -13,7 +13,7 @@ from loopwright.clock import from_text
 from loopwright.resources.address import Address
 from loopwright.resources.base import Many, Model, Nature, Resource, SeriesSpec, shared
 from loopwright.resources.inference import inference_dataset
-from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref
+from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref, Said
 from loopwright.resources.references import Found
 from loopwright.resources.rules import AtMostOne, ExactlyOne, Requires, checked, schema_of
 
@@ -35,7 +35,10 @@ def _moment(text: str) -> str:
 
 
 Moment = Annotated[
-    str, AfterValidator(_moment), Field(json_schema_extra={"pattern": _MOMENT.pattern})
+    str,
+    Said("date or time"),
+    AfterValidator(_moment),
+    Field(json_schema_extra={"pattern": _MOMENT.pattern}),
 ]
 
 
@@ -44,6 +47,10 @@ _SIZE = (
     AtMostOne(("ratio", "count")),
     Requires("order", ("count",), "order goes with count; a ratio is always random"),
 )
+_INDEPENDENT_IS_RANDOM = {
+    "if": {"required": ["independent"], "properties": {"independent": {"const": True}}},
+    "then": {"properties": {"order": {"enum": [None, "random"]}}},
+}
 _TARGET = AtMostOne(("new", "versionOf"))
 
 
@@ -119,7 +126,7 @@ class Filter(Model):
 class Sampling(Model):
     """How many, and which: a ratio, or a count with an order. Neither: all."""
 
-    model_config = ConfigDict(json_schema_extra=schema_of(*_SIZE))
+    model_config = ConfigDict(json_schema_extra=schema_of(*_SIZE, more=[_INDEPENDENT_IS_RANDOM]))
 
     ratio: float | None = Field(
         None, gt=0, le=1, description="Share of the calls, above 0, at most 1.", examples=[0.2]

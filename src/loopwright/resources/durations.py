@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from loopwright.resources.markers import Said
+
 _DURATION = re.compile(r"([0-9]+)(s|m|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -36,11 +38,13 @@ def _positive(text: str) -> str:
 
 Duration = Annotated[
     str,
+    Said("duration"),
     AfterValidator(_checked_duration),
     Field(json_schema_extra={"pattern": r"^[0-9]+[smhdw]$"}),
 ]
 Period = Annotated[
     str,
+    Said("duration"),
     AfterValidator(_checked_duration),
     AfterValidator(_positive),
     Field(json_schema_extra={"pattern": r"^[0-9]*[1-9][0-9]*[smhdw]$"}),

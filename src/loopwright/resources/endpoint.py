@@ -16,6 +16,15 @@ from loopwright.resources.markers import COSMETIC, IMMUTABLE, POLICY, WRITE_ONLY
 from loopwright.resources.rules import ExactlyOne, checked, schema_of
 
 _SERVED = ExactlyOne(("base", "model", "fineTuneJob", "upstream"))
+_PRESET = {
+    "if": {"required": ["type"], "properties": {"type": {"const": "preset"}}},
+    "then": {
+        "properties": {
+            "promote": {"type": "null"},
+            "model": {"required": ["base"], "properties": {"base": {"type": "string"}}},
+        }
+    },
+}
 
 
 class RateLimit(Model):
@@ -113,6 +122,8 @@ class Promote(Model):
 
 class EndpointSpec(RealisedSpec):
     """What is served, how much, and whether it runs."""
+
+    model_config = ConfigDict(json_schema_extra=schema_of(more=[_PRESET]))
 
     type: Annotated[Literal["custom", "preset"], IMMUTABLE] = Field(
         "custom",

@@ -48,6 +48,13 @@ MANIFEST_PATH = Marker("manifest-path")
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What people call a type that is text to the machine."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ref:
     """A typed pointer to another resource.
 
@@ -76,12 +83,15 @@ class Ref:
     ) -> dict[str, Any]:
         found = handler(schema)
         kinds = "|".join(self.kinds)
-        prefix = f"(({kinds})/)?" if len(self.kinds) == 1 else f"({kinds})/"
+        prefix = f"({kinds}/)?" if len(self.kinds) == 1 else f"({kinds})/"
         suffix = "(@[A-Za-z0-9._-]+)?" if self.revisions else ""
         found["pattern"] = f"^{prefix}{NAME_PATTERN}{suffix}$"
         return found
 
-    def normalise(self, text: str) -> str:
+    def normalise(self, text: str | None) -> str | None:
+        """The reference written in full. Raises what pydantic reports at the field."""
+        if text is None:
+            return None
         target, at, revision = text.partition("@")
         if at and not (self.revisions and revision):
             raise PydanticCustomError("reference", "{why}", {"why": self._no_revision(text)})

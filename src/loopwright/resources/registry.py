@@ -13,7 +13,18 @@ import loopwright.resources as package
 from loopwright.resources.base import Resource
 
 _NOT_KINDS = frozenset(
-    "address base durations explain inference markers references registry rules schema".split()
+    {
+        "address",
+        "base",
+        "durations",
+        "explain",
+        "inference",
+        "markers",
+        "references",
+        "registry",
+        "rules",
+        "schema",
+    }
 )
 
 

@@ -6,7 +6,7 @@ fields are given, or other resources, live with their kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Protocol, TypeVar
@@ -76,9 +76,9 @@ class Requires:
         return {"if": _given(self.name), "then": {"anyOf": [_given(name) for name in self.others]}}
 
 
-def schema_of(*rules: Rule) -> dict[str, Any]:
-    """The rules as `json_schema_extra` of a model."""
-    return {"allOf": [rule.schema() for rule in rules]}
+def schema_of(*rules: Rule, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The rules as `json_schema_extra` of a model; `more` is what a validator of its own checks."""
+    return {"allOf": [*(rule.schema() for rule in rules), *more]}
 
 
 def checked(*rules: Rule) -> Callable[[ModelT], ModelT]:
