@@ -61,8 +61,12 @@ def command(
         delete_data=delete_data,
     )
     plan = Reconciler(workspace, declared).plan(chosen)
-    form = "json" if as_json else "markdown" if markdown else "text"
-    show_plan(plan, form=form, verbosity=verbose, ascii_only=ascii_only)
+    show_plan(
+        plan,
+        form="json" if as_json else "markdown" if markdown else "text",
+        verbosity=verbose,
+        ascii_only=ascii_only,
+    )
     if out is not None:
         from loopwright.cli.output import note
         from loopwright.engine.saved import SavedPlan, write_saved

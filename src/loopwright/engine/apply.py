@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from loopwright.engine.events import Event, EventType, Listener
-from loopwright.engine.operations import Operator, Outcome, Result
+from loopwright.engine.operations import Facts, Operator, Outcome, Result
 from loopwright.engine.spending import Spending
 from loopwright.errors import LoopwrightError
 from loopwright.planning.change import Action, Change, Obstacle
@@ -139,10 +139,16 @@ class Applier:
                 self._ready.append(address)
                 continue
             self._tell(EventType.STARTED, change)
-            given = self.planner.given(address, change)
-            job = workers.submit(self.operator.execute, change, given=given)
+            job = workers.submit(self.operator.execute, change, self._facts(change))
             self._todo[address] = change
             self._flying[job] = address
+
+    def _facts(self, change: Change) -> Facts:
+        if change.address not in self.planner.graph.resources:
+            return Facts()
+        return Facts(
+            self.planner.given(change.address, change), self.planner.inputs(change.address)
+        )
 
     def _late(self, change: Change) -> Change | None:
         """A change of a later stage, decided again; None when there is nothing to start."""

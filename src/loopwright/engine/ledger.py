@@ -10,7 +10,7 @@ from typing import Any
 from loopwright.clock import Clock, to_text
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
-from loopwright.providers.base import Operation, OperationStatus, Progress, Resolved
+from loopwright.providers.base import Operation, OperationStatus, Progress
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
 from loopwright.state.records import (
@@ -116,11 +116,6 @@ def operation_from_json(data: Mapping[str, Any]) -> Operation:
             "progress": Progress(**progress) if progress else None,
         }
     )
-
-
-def input_digests(inputs: Mapping[str, Resolved]) -> dict[str, str]:
-    """By field path: the decisive digest where there is one, else the id."""
-    return {path: found.digest or found.external_id for path, found in sorted(inputs.items())}
 
 
 def finished(record: Record, operation: Operation, *, now: str) -> Record:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeVar
 
@@ -13,7 +13,6 @@ from loopwright.engine.ledger import (
     described,
     failed,
     finished,
-    input_digests,
     operation_from_json,
     operation_key,
     revision_number,
@@ -64,6 +63,16 @@ class Outcome:
     progress: Progress | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the planner knows of a change when it is started."""
+
+    given: str = ""
+    """What the resource will give to others once it is done."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What its references come to."""
+
+
 class Operator:
     """Executes changes, resolves intents that have no verdict, and polls what is running."""
 
@@ -80,8 +89,8 @@ class Operator:
         self.origins, self.listener = origins, listener
         self.targets = Targets(graph, ledger.records, ledger.session.lineage)
 
-    def execute(self, change: Change, *, given: str = "") -> Outcome:
-        """Do it. `given` is what the resource will give to others once it is done."""
+    def execute(self, change: Change, facts: Facts) -> Outcome:
+        """Do it, whatever it is."""
         record = self.ledger.records.get(change.address)
         if change.action is Action.MOVE or change.moved_from:
             record = self._move(change)
@@ -92,7 +101,7 @@ class Operator:
         if change.action is Action.REUSE and record:
             return self._reuse(change, record)
         if not change.in_world:
-            return self._record_only(change, record, given)
+            return self._record_only(change, record, facts)
         if change.action is Action.DELETE and record:
             return self._delete(change, record)
         if change.action is Action.REPLACE and record:
@@ -100,7 +109,7 @@ class Operator:
             if gone.result is not Result.DONE:
                 return gone
             record = self.ledger.records[change.address]
-        return self._bring_about(change, record, given)
+        return self._bring_about(change, record, facts)
 
     def resume(self, record: Record) -> Outcome:
         """Go on with an operation that has no verdict yet: poll it, or find out if it was sent."""
@@ -128,7 +137,7 @@ class Operator:
         target = self._pending_target(record)
         return self._guarded(record, lambda: self._call(record, adapter.poll, target, operation))
 
-    def _bring_about(self, change: Change, record: Record | None, given: str) -> Outcome:
+    def _bring_about(self, change: Change, record: Record | None, facts: Facts) -> Outcome:
         """Create, update, adopt, promote or run: whatever leads to a spec that holds."""
         resource = self.graph.resources[change.address]
         number = revision_number(change, record)
@@ -142,14 +151,14 @@ class Operator:
             key=key,
             plan_id=self.ledger.run,
             spec=change.desired,
-            inputs=self._inputs(change, target),
+            inputs=self._inputs(change, target, facts),
             fingerprint=change.fingerprint or digest(change.desired),
             revision=number,
             attempt=change.attempt,
             reason=change.reason,
             since=self.ledger.now(),
         )
-        record = self._described(record, change.address, given)
+        record = self._described(record, change.address, facts.given)
         if change.action is Action.PROMOTE:
             record = self._promoted(record, change, target)
         record = self.ledger.intend(record, pending)
@@ -328,7 +337,7 @@ class Operator:
         self.ledger.write("verdict", after, address=record.address, data=data)
         return Outcome(Result.DONE, record=after)
 
-    def _record_only(self, change: Change, record: Record | None, given: str) -> Outcome:
+    def _record_only(self, change: Change, record: Record | None, facts: Facts) -> Outcome:
         """Config kinds, and fields that are for loopwright alone: no provider is asked."""
         if change.action is Action.DELETE:
             self.ledger.write("record", None, address=change.address, data={"action": "delete"})
@@ -338,7 +347,7 @@ class Operator:
         made = replace(made, spec=change.desired, updated_at=now, pending=None)
         if not made.revisions:
             made = replace(made, fingerprint=change.fingerprint)
-        made = self._described(made, change.address, given)
+        made = self._described(made, change.address, facts.given)
         data = {"action": change.action.value, "reason": change.reason}
         self.ledger.write("record", made, address=change.address, data=data)
         return Outcome(Result.DONE, record=made)
@@ -383,16 +392,19 @@ class Operator:
         }
         return replace(record, promoted={**record.promoted, **promoted})
 
-    def _inputs(self, change: Change, target: Target) -> dict[str, str]:
-        links = self.graph.links(change.address)
-        decisive = {link.path for link in links if link.is_input}
-        found = input_digests(target.inputs)
-        if change.action is Action.RUN:
-            return {path: value for path, value in found.items() if path in decisive}
-        ids = {path: target.inputs[path].external_id for path in found}
-        return {
-            path: found[path] if path in decisive or not ids[path] else ids[path] for path in found
+    def _inputs(self, change: Change, target: Target, facts: Facts) -> dict[str, str]:
+        """Of a promoted field: the revision it points at, not what the manifest says."""
+        resource = self.graph.resources[change.address]
+        promotion = resource.promotion()
+        pointed = target.inputs.get(f"{promotion.field}.model") if promotion else None
+        if promotion is None or pointed is None or f"{promotion.field}.model" in facts.inputs:
+            return dict(facts.inputs)
+        kept = {
+            path: value
+            for path, value in facts.inputs.items()
+            if path.partition(".")[0] != promotion.field
         }
+        return {**kept, f"{promotion.field}.model": pointed.digest}
 
     def _described(self, record: Record, address: Address, given: str) -> Record:
         resource = self.graph.resources[address]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from loopwright.errors import PlanError
 from loopwright.hashing import digest
@@ -23,7 +24,7 @@ from loopwright.planning.promotion import decide_promotion, effective_spec, prom
 from loopwright.planning.removal import decide_removals, guard_pruning, order_removals
 from loopwright.planning.runs import decide_run
 from loopwright.planning.situation import Situation
-from loopwright.planning.standing import Decision, decide_standing
+from loopwright.planning.standing import Decision, because, decide_standing
 from loopwright.planning.totals import envelope, totals
 from loopwright.providers.base import Estimate, Observed
 from loopwright.resources.address import Address
@@ -64,6 +65,8 @@ class Planner:
         chosen = self._chosen()
         for address in self.graph.order:
             self._enter(address, self._left_alone(address, address in chosen))
+        for address in self.graph.order:
+            self._promote(address)
         removals = self._removals()
         changes = tuple(
             sorted([*self._changes.values(), *removals], key=lambda change: change.stage)
@@ -92,6 +95,11 @@ class Planner:
         if resource is not None:
             done = Change(record.address, Action.NOOP, external_id=record.external_id)
             self.outlooks[record.address] = self._outlook(resource, done)
+
+    def inputs(self, address: Address) -> dict[str, str]:
+        """What its references come to now: decisive digests, and ids of the rest."""
+        decisive, ids, _ = resolve_inputs(self.graph, address, self.outlooks, self.records)
+        return decisive if self.graph.resources[address].nature.is_run else {**decisive, **ids}
 
     def given(self, address: Address, change: Change) -> str:
         """What a resource will give to others once a change of it is done."""
@@ -234,8 +242,39 @@ class Planner:
             {**given(inputs), **given(unknown)},
             effective=effective_spec(resource, record),
         )
-        change = decide_promotion(self.situation, resource, decision.change, self.outlooks)
-        return Decision(change, decision.drift)
+        return replace(decision, change=self._labelled(decision.change))
+
+    def _promote(self, address: Address) -> None:
+        """Gates are asked last: they read what other parts of the plan bring about."""
+        resource, change = self.graph.resources[address], self._changes[address]
+        left_alone = any(quiet.address == address for quiet in self._quiet)
+        if resource.promotion() is not None and not left_alone:
+            self._changes[address] = decide_promotion(
+                self.situation, resource, change, self.outlooks
+            )
+
+    def _labelled(self, change: Change) -> Change:
+        """Say `v3` instead of a digest where a field points at a run."""
+        targets = {link.path: link.target for link in self.graph.links(change.address)}
+
+        def label(path: str, value: Any) -> Any:
+            record = self.records.get(targets[path]) if path in targets else None
+            for revision in record.revisions if record else ():
+                if isinstance(value, str) and value and revision_digest(revision).endswith(value):
+                    return f"{targets[path]} v{revision.number}"
+            return value
+
+        fields = tuple(
+            replace(
+                field, before=label(field.path, field.before), after=label(field.path, field.after)
+            )
+            for field in change.fields
+        )
+        return (
+            replace(change, fields=fields, reason=because(fields))
+            if (fields != change.fields)
+            else change
+        )
 
     def _decisive(self, address: Address) -> set[str]:
         return {link.path for link in self.graph.links(address) if link.is_input}
@@ -313,7 +352,7 @@ class Planner:
 
     def _removals(self) -> list[Change]:
         situation, selection = self.situation, self.situation.selection
-        removals = list(decide_removals(situation))
+        removals = decide_removals(situation)
         if selection.is_partial:
             wanted, left = set(selection.targets), set(selection.excludes)
             removals = [

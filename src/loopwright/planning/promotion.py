@@ -11,6 +11,7 @@ from loopwright.planning.change import Action, Change, Obstacle
 from loopwright.planning.outlook import Outlook, revision_digest
 from loopwright.planning.situation import Situation
 from loopwright.providers.base import FieldChange
+from loopwright.resources.address import Address
 from loopwright.resources.base import Promotion, Resource
 from loopwright.state.records import Record, Revision
 
@@ -75,41 +76,63 @@ def decide_promotion(
     situation: Situation,
     resource: Resource,
     change: Change,
-    outlooks: Mapping[Any, Outlook],
+    outlooks: Mapping[Address, Outlook],
 ) -> Change:
-    """Turn a change of a promoted resource into promote or gated, where its gate says so."""
+    """Turn a change of a promoted resource into promote or gated, where its gate says so.
+
+    Asked last, when the outlook of its candidate and its evaluation is known.
+    """
     promotion = resource.promotion()
     if promotion is None:
         return change
+    if change.action is Action.CREATE:
+        return _futures(change, promotion, f"the model by {promotion.candidate}")
     record = situation.record(resource.address)
     if record is None or change.action not in (Action.NOOP, Action.UPDATE):
         return change
-    job_record = situation.record(promotion.candidate)
-    job_outlook = outlooks.get(promotion.candidate)
-    if job_outlook is not None and not job_outlook.digest and not job_outlook.blocked:
-        return _gated(change, promotion, f"the model by {promotion.candidate}")
-    candidate = job_record.current_revision if job_record else None
-    if candidate is None or revision_digest(candidate) == record.promoted.get("digest"):
+    candidate = outlooks[promotion.candidate]
+    evaluation = outlooks[promotion.eval_run]
+    if candidate.stage:
+        return _gated(change, promotion, f"the model by {promotion.candidate}", outlooks)
+    job = situation.record(promotion.candidate)
+    revision = job.current_revision if job else None
+    if revision is None or candidate.digest in (record.promoted.get("digest"), ""):
         return change
-    if revision_digest(candidate) in record.promoted.get("rejected", ()):
-        return replace(change, reason=f"v{candidate.number} of {promotion.candidate} was rejected")
-    evaluation = outlooks.get(promotion.eval_run)
-    eval_record = situation.record(promotion.eval_run)
-    result = eval_record.current_revision if eval_record else None
-    pending = evaluation is not None and not evaluation.digest
-    if result is None or pending or not _evaluated(situation, promotion, result, candidate):
-        return _gated(change, promotion, f"v{candidate.number} of {promotion.candidate}")
-    verdict = judge(promotion, result.outputs)
-    if verdict.missing:
-        return _gated(change, promotion, f"v{candidate.number}", waiting=verdict.missing)
+    label = f"v{revision.number} of {promotion.candidate}"
+    if candidate.digest in record.promoted.get("rejected", ()):
+        return replace(change, reason=f"{label} was rejected")
+    runs = situation.record(promotion.eval_run)
+    result = runs.current_revision if runs else None
+    is_open = bool(evaluation.stage) or not evaluation.digest
+    if result is None or is_open or not _evaluated(situation, promotion, result, revision):
+        return _gated(change, promotion, label, outlooks)
+    return _judged(change, promotion, revision, judge(promotion, result.outputs), record)
+
+
+def _judged(
+    change: Change, promotion: Promotion, revision: Revision, verdict: Verdict, record: Record
+) -> Change:
+    label = f"v{revision.number} of {promotion.candidate}"
     facts = "; ".join(verdict.facts)
+    if verdict.missing:
+        return _gated(change, promotion, label, {}, waiting=verdict.missing)
     if not verdict.passed:
-        return replace(change, reason=f"v{candidate.number} not promoted: {facts}")
-    if promotion.manual and record.promoted.get("approved") != revision_digest(candidate):
-        gated = _gated(change, promotion, f"v{candidate.number}")
-        reason = f"passed ({facts}); loopwright approve {resource.address}"
+        return replace(change, reason=f"{label} is not promoted: {facts}")
+    if promotion.manual and record.promoted.get("approved") != revision_digest(revision):
+        gated = _gated(change, promotion, label, {})
+        reason = f"passed ({facts}); loopwright approve {change.address}"
         return replace(gated, obstacle=Obstacle.DECISION, reason=reason)
-    return _promote(change, promotion, candidate, facts)
+    value = {"model": f"Model/{promotion.candidate.name}@{revision.number}"}
+    before = change.desired.get(promotion.field)
+    return replace(
+        change,
+        action=Action.PROMOTE,
+        in_world=True,
+        desired={**change.desired, promotion.field: value},
+        fields=(*change.fields, FieldChange(promotion.field, before, value)),
+        revision=f"v{revision.number}",
+        reason=facts or "no gate",
+    )
 
 
 def _evaluated(
@@ -129,21 +152,32 @@ def _evaluated(
     return False
 
 
-def _promote(change: Change, promotion: Promotion, candidate: Revision, facts: str) -> Change:
-    value = {"model": f"Model/{promotion.candidate.name}@{candidate.number}"}
-    before = change.desired.get(promotion.field)
-    return replace(
+def _gated(
+    change: Change,
+    promotion: Promotion,
+    candidate: str,
+    outlooks: Mapping[Address, Outlook],
+    *,
+    waiting: str = "",
+) -> Change:
+    before = [
+        address
+        for address in (promotion.candidate, promotion.eval_run)
+        if address in outlooks and outlooks[address].stage
+    ]
+    stage = 1 + max((outlooks[address].stage for address in before), default=0)
+    gated = replace(
         change,
-        action=Action.PROMOTE,
-        in_world=True,
-        desired=dict(change.desired) | {promotion.field: value},
-        fields=(*change.fields, FieldChange(promotion.field, before, value)),
-        revision=f"v{candidate.number}",
-        reason=facts or "no gate",
+        action=Action.GATED,
+        obstacle=Obstacle.GATE,
+        stage=stage,
+        after=tuple(before),
+        reason=f"waits for {waiting or promotion.eval_run}",
     )
+    return _futures(gated, promotion, candidate)
 
 
-def _gated(change: Change, promotion: Promotion, candidate: str, *, waiting: str = "") -> Change:
+def _futures(change: Change, promotion: Promotion, candidate: str) -> Change:
     bounds = []
     if promotion.min_composite is not None:
         bounds.append(f"composite >= {promotion.min_composite:g}")
@@ -152,9 +186,6 @@ def _gated(change: Change, promotion: Promotion, candidate: str, *, waiting: str
     condition = " and ".join(bounds) or "it has been evaluated"
     return replace(
         change,
-        action=Action.GATED,
-        obstacle=Obstacle.GATE,
-        reason=f"waits for {waiting or promotion.eval_run}",
         if_passed=f"{promotion.field} becomes {candidate} if {condition}",
         if_refused=f"{promotion.field} stays as it is",
     )

@@ -18,8 +18,26 @@ _SMALL = 4
 """So few deletions are always a person's edit, whatever share they are."""
 
 
-def decide_removals(situation: Situation) -> Iterator[Change]:
+def decide_removals(situation: Situation) -> list[Change]:
     """A change for every record that has no resource, in no particular order."""
+    found = list(_removals(situation))
+    kept = {change.address for change in found if change.keeps_remote}
+    kept |= {address for address, record in situation.records.items() if record.retained}
+    needed = {
+        Address.parse(dependency)
+        for address in kept
+        if address in situation.records
+        for dependency in situation.records[address].dependencies
+    }
+    return [
+        _forget(situation.records[change.address], "kept for what is kept with it", retains=True)
+        if change.address in needed and change.action is Action.DELETE and not change.in_world
+        else change
+        for change in found
+    ]
+
+
+def _removals(situation: Situation) -> Iterator[Change]:
     forget = {Address.parse(text) for text in situation.project.forget}
     for address, record in sorted(situation.records.items()):
         if address in situation.moved.values():

@@ -57,10 +57,11 @@ def decide_run(
 
 
 def _decide_unknown(context: _Context) -> Change:
-    by = ", ".join(sorted({unknown.by for unknown in context.unknown.values()}))
+    makers = sorted({unknown.by for unknown in context.unknown.values()})
+    by = f"{', '.join(makers)} {'is' if len(makers) == 1 else 'are'} about to change"
     if context.record and context.record.current and not context.resource.trigger.on_change:
         return replace(context.base, reason="trigger.onChange is false")
-    return _run(context, f"{by} is about to change" if context.record else "new")
+    return _run(context, by if context.record and context.record.revisions else "new")
 
 
 def _decide_known(context: _Context) -> Decision:

@@ -210,7 +210,8 @@ def _written(spec: Mapping[str, Any], path: str) -> Any:
 
 
 def _short(text: str) -> str:
-    return text.removeprefix("sha256:")[:12] if text.startswith("sha256:") else text
+    """The last digits of a digest are enough to tell two apart."""
+    return text[-12:] if text.startswith("sha256:") else text
 
 
 def _reason(fields: tuple[FieldChange, ...], drift: tuple[Drift, ...]) -> str:

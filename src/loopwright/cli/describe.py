@@ -1,0 +1,78 @@
+"""`loopwright describe`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from loopwright.cli.common import ProjectOptions, address, project_options
+from loopwright.cli.output import say, say_json
+from loopwright.errors import LoopwrightError
+
+if TYPE_CHECKING:
+    from loopwright.state.records import Record
+
+
+@click.command()
+@click.argument("resource", metavar="ADDRESS")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+@project_options
+def command(resource: str, as_json: bool, options: ProjectOptions) -> None:
+    """Tell all that state knows about one resource."""
+    wanted = address(resource)
+    record = options.workspace().state().record(wanted)
+    if record is None:
+        raise LoopwrightError(
+            f"{wanted} is not recorded", hint="`loopwright get` lists what is; apply makes it"
+        )
+    if as_json:
+        say_json(record.to_json())
+        return
+    say("\n".join(_lines(record)))
+
+
+def _lines(record: Record) -> Iterator[str]:
+    from loopwright.cli.records import condition_words, lines_of
+
+    yield f"{record.address}  ({condition_words(record)})"
+    facts = {
+        "provider": record.provider,
+        "external id": record.external_id,
+        "wanted by": record.origin,
+        "created": record.created_at,
+        "updated": record.updated_at,
+        "needs": ", ".join(record.dependencies),
+        "protected": "preventDestroy" if record.prevent_destroy else "",
+        "last error": record.last_error,
+    }
+    yield from (f"  {name}: {value}" for name, value in facts.items() if value)
+    if record.pending:
+        yield "Running"
+        yield from lines_of(
+            {
+                "action": record.pending.action,
+                "since": record.pending.since,
+                "reason": record.pending.reason,
+                "key": record.pending.key,
+            }
+        )
+    for title, value in (("Spec", record.spec), ("Outputs", record.outputs)):
+        if value:
+            yield title
+            yield from lines_of(value)
+    if record.revisions:
+        yield "Revisions"
+        for revision in reversed(record.revisions):
+            mark = "*" if revision.number == record.current else " "
+            error = f"  {revision.error}" if revision.error else ""
+            yield (
+                f" {mark}v{revision.number}  {revision.status.value}  {revision.started_at}  "
+                f"because {revision.reason or 'it was asked for'}{error}"
+            )
+    if record.conditions:
+        yield "Conditions"
+        for condition in record.conditions:
+            why = f"  {condition.reason}: {condition.message}" if condition.reason else ""
+            yield f"  {condition.type}: {condition.status}  since {condition.since}{why}"

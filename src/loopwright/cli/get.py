@@ -1,0 +1,54 @@
+"""`loopwright get`."""
+
+from __future__ import annotations
+
+import click
+
+from loopwright.cli.common import ProjectOptions, project_options
+from loopwright.cli.output import note, say, say_json, table
+from loopwright.errors import LoopwrightError
+
+
+@click.command()
+@click.argument("kinds", nargs=-1, metavar="[KIND | KIND/NAME]...")
+@click.option("-l", "--label", "labels", multiple=True, metavar="NAME=VALUE", help="With a label.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+@project_options
+def command(
+    kinds: tuple[str, ...], labels: tuple[str, ...], as_json: bool, options: ProjectOptions
+) -> None:
+    """List resources as state records them, a line each."""
+    from loopwright.cli.records import condition_words, matches
+    from loopwright.manifests.diagnostics import nearest
+    from loopwright.resources.registry import kinds as known_kinds
+
+    for text in kinds:
+        kind = text.partition("/")[0]
+        if kind not in known_kinds():
+            near = nearest(kind, known_kinds())
+            raise LoopwrightError(
+                f"there is no kind {kind!r}",
+                hint=f"did you mean {near}?" if near else f"kinds: {', '.join(known_kinds())}",
+            )
+    found = [
+        record
+        for _, record in sorted(options.workspace().state().records().items())
+        if matches(record, kinds, labels)
+    ]
+    if as_json:
+        say_json([record.to_json() for record in found])
+        return
+    if not found:
+        note("Nothing is recorded that matches." if kinds or labels else "Nothing is recorded yet.")
+        return
+    rows = [
+        (
+            str(record.address),
+            record.provider or "-",
+            f"v{record.outputs.get('version', record.current)}" if record.current else "-",
+            condition_words(record),
+            record.updated_at[:19].replace("T", " "),
+        )
+        for record in found
+    ]
+    say(table(rows, header=("ADDRESS", "PROVIDER", "REVISION", "CONDITION", "UPDATED (UTC)")))

@@ -1,0 +1,95 @@
+"""`loopwright init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loopwright.cli.output import say
+from loopwright.errors import LoopwrightError
+
+_PROJECT = """\
+# What is about the project and not about one resource. All of it is optional.
+variables:
+  RATIO:
+    type: number
+    default: 0.2
+    description: Share of the recorded calls that goes into the dataset.
+"""
+
+_MANIFESTS = """\
+# A provider makes resources real. `local` does everything on this machine.
+apiVersion: loopwright.dev/v1alpha1
+kind: Provider
+metadata:
+  name: local
+spec:
+  type: local
+---
+# Calls live here, encrypted. The master key is made on first use, beside the state.
+apiVersion: loopwright.dev/v1alpha1
+kind: Lake
+metadata:
+  name: main
+spec:
+  provider: local
+  storage: .loopwright/lake
+---
+# Recorded calls come in as JSONL, one exchange a line; bad lines are named and left out.
+apiVersion: loopwright.dev/v1alpha1
+kind: CallImport
+metadata:
+  name: recorded
+spec:
+  provider: local
+  lake: main
+  files: [calls.jsonl]
+---
+# An exact sample of them: the same spec and calls give the same lines on any machine.
+apiVersion: loopwright.dev/v1alpha1
+kind: Dataset
+metadata:
+  name: first-sample
+spec:
+  provider: local
+  source:
+    lake: main
+  sampling:
+    ratio: ${RATIO}
+  split:
+    validation: 0.1
+"""
+
+_CALLS = (
+    '{"messages": [{"role": "user", "content": "Where is my order?"}, {"role": "assistant", '
+    '"content": "It left our warehouse this morning."}], "endpoint": "support-chat"}\n'
+    '{"messages": [{"role": "user", "content": "我的订单在哪里？"}, {"role": "assistant", '
+    '"content": "今天早上已发货。"}], "endpoint": "support-chat"}\n'
+)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+def command(folder: Path) -> None:
+    """Write a small, commented set of manifests to FOLDER (default: here)."""
+    files = {
+        folder / "loopwright.yaml": _PROJECT,
+        folder / "manifests.yaml": _MANIFESTS,
+        folder / "calls.jsonl": _CALLS,
+    }
+    there = [str(path) for path in files if path.exists()]
+    if there:
+        raise LoopwrightError(
+            f"{', '.join(there)} is there already",
+            hint="choose another folder; nothing was written",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LoopwrightError(f"cannot write to {folder}: {error.strerror}") from error
+    say(f"Wrote {', '.join(str(path) for path in files)}.")
+    inside = "" if folder == Path() else f"cd {folder} && "
+    say(f"Next: {inside}loopwright plan, then loopwright apply --wait")

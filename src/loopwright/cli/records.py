@@ -1,0 +1,47 @@
+"""Records in words, for the commands that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loopwright.state.records import Record
+
+
+def condition_words(record: Record) -> str:
+    """One phrase: running, suspended, failed, retained, ready."""
+    if record.suspension:
+        until = f" until {record.suspension.until[:10]}" if record.suspension.until else ""
+        return f"suspended{until}"
+    if record.pending:
+        return f"{record.pending.action} running" if record.pending.sent else "in doubt"
+    if record.last_error:
+        return "failed, earlier revision in use" if record.current else "failed"
+    return "retained" if record.retained else "ready"
+
+
+def matches(record: Record, kinds: Iterable[str], labels: Iterable[str]) -> bool:
+    """Whether a record is of one of the kinds or addresses, and bears every label."""
+    wanted = tuple(kinds)
+    named = not wanted or any(text in (record.address.kind, str(record.address)) for text in wanted)
+    return named and all(
+        str(record.labels.get(text.partition("=")[0])) == text.partition("=")[2] for text in labels
+    )
+
+
+def lines_of(value: Mapping[str, Any], indent: int = 2) -> Iterator[str]:
+    """A nested mapping as indented `name: value` lines."""
+    pad = " " * indent
+    for name, item in value.items():
+        if isinstance(item, Mapping) and item:
+            yield f"{pad}{name}:"
+            yield from lines_of(item, indent + 2)
+        elif isinstance(item, list | tuple) and item and isinstance(item[0], Mapping):
+            yield f"{pad}{name}:"
+            for entry in item:
+                first, *rest = lines_of(entry, 0)
+                yield f"{pad}  - {first}"
+                yield from (f"{pad}    {line}" for line in rest)
+        else:
+            yield f"{pad}{name}: {item}"
