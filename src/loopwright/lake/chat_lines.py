@@ -8,9 +8,8 @@ reason that never quotes the text. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from loopwright.clock import from_text
 from loopwright.lake.partitions import endpoint_fits
@@ -29,8 +28,7 @@ class BadLineError(ValueError):
     """The line is no exchange; the reason is short and holds nothing of the text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One recorded exchange: the two bodies, and what the line says beside them.
 
     `ts` is in microseconds since the epoch.

@@ -7,8 +7,9 @@ in a newer column. No I/O here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 import pyarrow as pa
@@ -85,7 +86,7 @@ TEXT_COLUMNS: tuple[str, ...] = ("request", "response")
 METADATA_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name not in TEXT_COLUMNS)
 SCHEMA_VERSION = 1
 
-_GIVEN = frozenset(COLUMNS) - {"skey", "seq", "schema_version"}
+_GIVEN = frozenset(COLUMNS) - {"skey", "schema_version"}
 _PART = 1024
 
 
@@ -94,22 +95,20 @@ def skey(call_id: str) -> int:
     return int.from_bytes(hashlib.sha256(call_id.encode()).digest()[:8]) >> 1
 
 
-def as_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Rows of SCHEMA for `records`, each with its `skey`; `seq` is 0 until the lake numbers them.
+def tables(records: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
+    """Rows of SCHEMA for `records`, in their order, in tables of a thousand rows or so.
 
-    A record needs call_id, ts (aware datetime, or microseconds since the epoch), endpoint, request
-    and response; the other columns are null where absent. Raises LakeError on an unknown column,
-    a missing value or a value of the wrong type.
+    A record needs call_id, seq, ts (microseconds since the epoch), endpoint, and request and
+    response (text or UTF-8); other columns are null where absent. Raises LakeError on an unknown
+    column, a missing value or a value of the wrong type.
     """
     given = iter(records)
-    parts = []
     # A few at a time: taking columns out of many thousand dicts at once misses every cache.
     while part := list(islice(given, _PART)):
-        parts.append(_as_batch(part))
-    return pa.Table.from_batches(parts, schema=SCHEMA)
+        yield _as_table(part)
 
 
-def _as_batch(records: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+def _as_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
     present = set().union(*records)
     if unknown := present.difference(_GIVEN):
         raise LakeError(f"calls cannot be given columns {', '.join(sorted(unknown))}")
@@ -118,26 +117,29 @@ def _as_batch(records: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
         for field in SCHEMA
         if field.name in _GIVEN
     }
-    count = len(records)
     columns["skey"] = pa.array([skey(record["call_id"]) for record in records], pa.int64())
-    columns["seq"] = pa.repeat(pa.scalar(0, pa.int64()), count)
-    columns["schema_version"] = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int16()), count)
-    return pa.record_batch([columns[name] for name in COLUMNS], schema=SCHEMA)
-
-
-def numbered(table: pa.Table, *, first_seq: int) -> pa.Table:
-    """The same rows with `seq` counting from `first_seq`."""
-    numbers = pa.array(range(first_seq, first_seq + table.num_rows), pa.int64())
-    return table.set_column(COLUMNS.index("seq"), SCHEMA.field("seq"), numbers)
+    columns["schema_version"] = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int16()), len(records))
+    return pa.table([columns[name] for name in COLUMNS], schema=SCHEMA)
 
 
 def _column(records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bool) -> pa.Array:
     if absent and field.nullable:
         return pa.nulls(len(records), field.type)
+    given = [record.get(field.name) for record in records]
+    if field.name in TEXT_COLUMNS:
+        return _texts(given)
     try:
-        values = pa.array([record.get(field.name) for record in records], field.type)
+        values = pa.array(given, field.type)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise LakeError(f"column {field.name} cannot hold its values: {error}") from error
     if not field.nullable and values.null_count:
         raise LakeError(f"{values.null_count} of {len(records)} calls have no {field.name}")
     return values
+
+
+def _texts(given: Sequence[Any]) -> pa.Array:
+    """One copy of all texts: pyarrow takes long strings over one by one, several times slower."""
+    encoded = [text if isinstance(text, bytes) else str(text).encode() for text in given]
+    offsets = array("i", accumulate(map(len, encoded), initial=0))
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)

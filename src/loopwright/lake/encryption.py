@@ -6,6 +6,8 @@ text key. Data keys travel in the file, wrapped once. Nothing else may make Cryp
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +18,14 @@ from loopwright.lake.columns import METADATA_COLUMNS, TEXT_COLUMNS
 from loopwright.lake.keys import KeyKind, KeyStore, seal, unseal
 
 _UNWRAPPED = 4096  # data keys kept unwrapped: pyarrow asks again for every column chunk
+
+
+@dataclass(frozen=True, slots=True)
+class DataKeys:
+    """The unwrapped keys of one file; `columns` by path in the Parquet schema. Never printed."""
+
+    footer: bytes = field(repr=False)
+    columns: dict[str, bytes] = field(repr=False)
 
 
 class Encryption:
@@ -51,21 +61,37 @@ class Encryption:
         pyarrow's dataset scanner calls the KMS from its own threads, and a failed read then hangs
         the interpreter at exit; this reader does not.
         """
-        return pq.ParquetFile(
-            source,
-            decryption_properties=self._factory.file_decryption_properties(
-                self._connection, self._reading
-            ),
-            pre_buffer=False,
-        )
+        return self._open(source, self._factory)
+
+    def data_keys(self, source: Any) -> DataKeys:
+        """The file's own keys, for a reader that takes keys and not a KMS (Polars, say).
+
+        Holds what the role may open: text columns are left out for a reader.
+        """
+        unwrapped: list[bytes] = []
+        factory = pe.CryptoFactory(lambda _: _PartitionKms(self._keys, seen=unwrapped.append))
+        parquet = self._open(source, factory)
+        footer, columns = unwrapped[0], {}
+        for number, column in enumerate(parquet.schema):
+            text = column.path in TEXT_COLUMNS
+            if not text or self._keys.role.opens_text:
+                # pyarrow names no column when it asks for a key: read one column, see which.
+                parquet.reader.read_row_group(0, column_indices=[number])
+                columns[column.path] = unwrapped[-1]
+        return DataKeys(footer, columns)
+
+    def _open(self, source: Any, factory: Any) -> pq.ParquetFile:
+        properties = factory.file_decryption_properties(self._connection, self._reading)
+        return pq.ParquetFile(source, decryption_properties=properties, pre_buffer=False)
 
 
 class _PartitionKms(pe.KmsClient):  # type: ignore[misc]
     """The key management service that pyarrow talks to: partition keys wrap data keys."""
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, *, seen: Callable[[bytes], None] | None = None) -> None:
         super().__init__()
         self._keys = keys
+        self._seen = seen
         self._unwrap = lru_cache(maxsize=_UNWRAPPED)(self._unwrap_once)
 
     def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> bytes:
@@ -74,7 +100,10 @@ class _PartitionKms(pe.KmsClient):  # type: ignore[misc]
         ).encode()
 
     def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
-        return self._unwrap(wrapped_key, master_key_identifier)
+        key = self._unwrap(wrapped_key, master_key_identifier)
+        if self._seen:
+            self._seen(key)
+        return key
 
     def _unwrap_once(self, wrapped_key: str, identifier: str) -> bytes:
         return unseal(self._key(identifier), wrapped_key, name=identifier)

@@ -6,12 +6,12 @@ text leave here only as keyed hashes, or inside request and response. Pure; no f
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 Json = Mapping[str, Any]
 
@@ -34,19 +34,20 @@ _PARAMETERS = (
 _MOST_TAGS, _LONGEST_TAG_NAME, _LONGEST_TAG = 16, 64, 512
 
 
-@dataclass(frozen=True, slots=True)
 class HashKeys:
     """A lake's keys for hashes that tell equality and nothing else."""
 
-    subject: bytes = field(repr=False)
-    content: bytes = field(repr=False)
+    def __init__(self, *, subject: bytes, content: bytes) -> None:
+        self._subject = HMAC(subject, SHA256())
+        self._content = HMAC(content, SHA256())
 
     def subject_key(self, subject: str) -> int:
         """63 bits that stand for an end user in this lake."""
-        return int.from_bytes(hmac.digest(self.subject, subject.encode(), "sha256")[:8]) >> 1
+        return int.from_bytes(_mac(self._subject, subject.encode())[:8]) >> 1
 
     def content_hash(self, content: bytes) -> bytes:
-        return hmac.digest(self.content, content, "sha256")[:_HASH_BYTES]
+        """16 bytes that stand for a text in this lake."""
+        return _mac(self._content, content)[:_HASH_BYTES]
 
 
 def describe(request: Json, response: Json, *, keys: HashKeys) -> dict[str, Any]:
@@ -79,8 +80,8 @@ def describe(request: Json, response: Json, *, keys: HashKeys) -> dict[str, Any]
         "tags": _tags(request.get("metadata")),
         "prompt_hash": prompt_hash,
         "exchange_hash": keys.content_hash(prompt_hash + said),
-        "request": orjson.dumps(request).decode(),
-        "response": orjson.dumps(response).decode(),
+        "request": _dumped(request),
+        "response": _dumped(response),
         **_outcome(response),
         **_tokens(response.get("usage"), messages, answers),
     }
@@ -97,11 +98,23 @@ def estimated_tokens(text: str) -> int:
     return int((len(text) - wide) / 4 + wide / 1.5) + 1
 
 
+def _mac(keyed: HMAC, content: bytes) -> bytes:
+    running = keyed.copy()
+    running.update(content)
+    return running.finalize()
+
+
+def _dumped(body: Json) -> bytes:
+    # A copy: what orjson gives keeps its whole work buffer, many times as large, for as long as
+    # the record waits for its batch.
+    return bytes(memoryview(orjson.dumps(body)))
+
+
 def _outcome(response: Json) -> dict[str, Any]:
     error = response.get("error")
     if not error:
         return {"outcome": "ok", "http_status": 200}
-    facts = error if isinstance(error, Mapping) else {}
+    facts = error if isinstance(error, dict) else {}
     status = next(
         (one for one in (facts.get("status"), facts.get("code")) if isinstance(one, int)), None
     )
@@ -113,7 +126,7 @@ def _outcome(response: Json) -> dict[str, Any]:
 
 
 def _tokens(usage: Any, messages: list[Json], answers: list[Json]) -> dict[str, Any]:
-    if isinstance(usage, Mapping):
+    if isinstance(usage, dict):
         counted = (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
         if None not in counted:
             return {
@@ -157,7 +170,7 @@ def _parameters(request: Json) -> str | None:
         name: request[name] for name in _PARAMETERS if name in request and _is_short(request[name])
     }
     form = request.get("response_format")
-    if isinstance(form, Mapping) and isinstance(form.get("type"), str):
+    if isinstance(form, dict) and isinstance(form.get("type"), str):
         chosen["response_format"] = form["type"]
     return orjson.dumps(chosen, option=orjson.OPT_SORT_KEYS).decode() if chosen else None
 
@@ -168,7 +181,7 @@ def _is_short(value: Any) -> bool:
 
 def _tags(metadata: Any) -> dict[str, str] | None:
     """The request's own metadata, as far as it keeps to the limits that OpenAI sets for it."""
-    if not isinstance(metadata, Mapping):
+    if not isinstance(metadata, dict):
         return None
     fitting = [
         (name, value)
@@ -179,7 +192,7 @@ def _tags(metadata: Any) -> dict[str, str] | None:
 
 
 def _count(counts: Any, name: str) -> int | None:
-    value = counts.get(name) if isinstance(counts, Mapping) else None
+    value = counts.get(name) if isinstance(counts, dict) else None
     return value if isinstance(value, int) and 0 <= value < 1 << 31 else None
 
 

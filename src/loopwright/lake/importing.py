@@ -94,7 +94,10 @@ def import_calls(
     sources = _sources(paths)
     tally = _Tally(total=sum(size for _, _, size in sources))
     reader = _Reader(
-        keys=HashKeys(lake.keys.secret(LakeSecret.SUBJECT), lake.keys.secret(LakeSecret.CONTENT)),
+        keys=HashKeys(
+            subject=lake.keys.secret(LakeSecret.SUBJECT),
+            content=lake.keys.secret(LakeSecret.CONTENT),
+        ),
         endpoint=endpoint or DEFAULT_ENDPOINT,
         tally=tally,
     )

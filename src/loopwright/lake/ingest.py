@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from loopwright.errors import LakeError
-from loopwright.lake.columns import as_table, numbered, skey
+from loopwright.lake.columns import skey, tables
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import endpoint_fits, partition_path
 from loopwright.lake.store import Lake
 
 BATCH_ROWS = 50_000
 BATCH_BYTES = 96 << 20
-_PART = 1024
+_DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_REQUIRED = ("call_id", "ts", "endpoint", "request", "response")
 Record = Mapping[str, Any]
 
 
@@ -36,83 +37,108 @@ class AppendResult:
     last_seq: int | None
 
 
-def append(lake: Lake, calls: Iterable[Record] | pa.Table) -> AppendResult:
+class _Row(NamedTuple):
+    """A record and its place: rows compare by day, endpoint, skey and ingest sequence."""
+
+    dt: str
+    endpoint: str
+    skey: int
+    seq: int
+    record: Record
+
+
+def append(lake: Lake, records: Iterable[Record]) -> AppendResult:
     """Add calls in one atomic commit; those whose call id is known are counted and skipped.
 
-    Records, or a table of them, as `columns.as_table` says. All are held in memory at once: cut a
-    long series with `batches`. Raises LakeError when a record is not a call or the disk refuses;
-    then nothing of the batch is in the lake.
+    A record is a mapping with call_id, ts (aware datetime, or microseconds since the epoch),
+    endpoint, request and response (JSON as text or UTF-8), and any other column of a call.
+    All are held in memory at once: cut a long series with `batches`. Raises LakeError when a
+    record is not a call or the disk refuses; then nothing of the batch is in the lake.
     """
-    given = calls if isinstance(calls, pa.Table) else as_table(calls)
-    _check_endpoints(given)
+    given = list(records)
+    for record in given:
+        _check(record)
     with lake.disk.lock(lake.lock_path):
         head = lake.manifest.head()
-        fresh = _unknown(lake, head, given)
-        if not fresh.num_rows:
-            return AppendResult(0, given.num_rows, None, None)
-        first, last = head.last_seq + 1, head.last_seq + fresh.num_rows
-        added = _write(lake, numbered(fresh, first_seq=first))
+        seen = known_calls(lake, head, [record["call_id"] for record in given])
+        fresh = [record for record in given if _is_new(record["call_id"], seen)]
+        if not fresh:
+            return AppendResult(0, len(given), None, None)
+        first, last = head.last_seq + 1, head.last_seq + len(fresh)
+        added = _write(lake, _rows(fresh, first_seq=first))
         lake.manifest.commit(head, added=added, last_seq=last, at=lake.clock.now())
-    return AppendResult(fresh.num_rows, given.num_rows - fresh.num_rows, first, last)
+    return AppendResult(len(fresh), len(given) - len(fresh), first, last)
 
 
 def batches(
     records: Iterable[Record], *, rows: int = BATCH_ROWS, text: int = BATCH_BYTES
-) -> Iterator[pa.Table]:
-    """The records as tables, each cut where it has `rows` rows or `text` bytes of columns."""
-    given = iter(records)
-    parts: list[pa.Table] = []
-    while (part := as_table(islice(given, _PART))).num_rows:
-        parts.append(part)
-        if sum(one.num_rows for one in parts) >= rows or sum(one.nbytes for one in parts) >= text:
-            yield pa.concat_tables(parts)
-            parts = []
-    if parts:
-        yield pa.concat_tables(parts)
-
-
-def _unknown(lake: Lake, head: Head, given: pa.Table) -> pa.Table:
-    """The rows whose call id the lake has not, the first of equal ones."""
-    call_ids = given["call_id"].to_pylist()
-    seen = known_calls(lake, head, call_ids)
-    fresh = []
-    for call_id in call_ids:
-        fresh.append(call_id not in seen)
-        seen.add(call_id)
-    return given if all(fresh) else given.filter(pa.array(fresh, pa.bool_()))
+) -> Iterator[list[Record]]:
+    """Cut a series where a batch has `rows` records or `text` bytes of request and response."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += len(record["request"]) + len(record["response"])
+        if len(batch) >= rows or size >= text:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def known_calls(lake: Lake, head: Head, call_ids: Sequence[str]) -> set[str]:
     """Which of `call_ids` the lake has. Reads 8 bytes a row of it, and the ids where those meet."""
-    if not call_ids:
-        return set()
     skeys = sorted({skey(call_id) for call_id in call_ids})
     asked = set(call_ids)
     known: set[str] = set()
     for file in head.files:
-        if file.skey_min <= skeys[-1] and skeys[0] <= file.skey_max:
-            for table in lake.reader.calls(file, ["call_id"], skeys=skeys, cut=head.last_seq):
-                known.update(asked.intersection(table["call_id"].to_pylist()))
+        for table in lake.reader.calls(file, ["call_id"], skeys=skeys, cut=head.last_seq):
+            known.update(asked.intersection(table["call_id"].to_pylist()))
     return known
 
 
-def _write(lake: Lake, table: pa.Table) -> tuple[LakeFile, ...]:
-    """Write each partition's rows, sorted by skey, as one new file."""
-    keyed = table.append_column("dt", table["ts"].cast(pa.date32()))
-    ordered = keyed.sort_by([(name, "ascending") for name in ("dt", "endpoint", "skey")])
-    days = [day.isoformat() for day in ordered["dt"].to_pylist()]
-    partitions = list(zip(days, ordered["endpoint"].to_pylist(), strict=True))
-    lake.keys.ensure({partition_path(dt, endpoint) for dt, endpoint in set(partitions)})
-    rows = ordered.drop_columns(["dt"])
-    files, start = [], 0
-    for (dt, endpoint), run in groupby(partitions):
-        count = sum(1 for _ in run)
-        files.append(lake.writer.write([rows.slice(start, count)], dt=dt, endpoint=endpoint))
-        start += count
+def _write(lake: Lake, rows: Sequence[_Row]) -> tuple[LakeFile, ...]:
+    """One new file a partition; `rows` are sorted. Of a failed batch nothing is left."""
+    lake.keys.ensure({partition_path(row.dt, row.endpoint) for row in rows})
+    files: list[LakeFile] = []
+    try:
+        for (dt, endpoint), run in groupby(rows, key=lambda row: (row.dt, row.endpoint)):
+            records = ({**row.record, "seq": row.seq, "ts": micros(row.record)} for row in run)
+            files.append(lake.writer.write(tables(records), dt=dt, endpoint=endpoint))
+    except Exception:
+        for file in files:
+            lake.disk.discard(lake.root / file.path)
+        raise
     return tuple(files)
 
 
-def _check_endpoints(table: pa.Table) -> None:
-    for endpoint in pc.unique(table["endpoint"]).to_pylist():
-        if not endpoint_fits(endpoint):
-            raise LakeError(f"endpoint name {endpoint[:40]!r} is empty or too long")
+def _rows(records: Sequence[Record], *, first_seq: int) -> list[_Row]:
+    return sorted(
+        _Row(_day(micros(record) // _DAY), record["endpoint"], skey(record["call_id"]), seq, record)
+        for seq, record in enumerate(records, start=first_seq)
+    )
+
+
+def micros(record: Record) -> int:
+    """When the call arrived, in microseconds since the epoch."""
+    ts = record["ts"]
+    return ts if isinstance(ts, int) else (ts - _EPOCH) // timedelta(microseconds=1)
+
+
+@lru_cache(maxsize=1024)
+def _day(days: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
+
+
+def _is_new(call_id: str, seen: set[str]) -> bool:
+    new = call_id not in seen
+    seen.add(call_id)
+    return new
+
+
+def _check(record: Record) -> None:
+    for name in _REQUIRED:
+        if record.get(name) is None:
+            raise LakeError(f"a call has no {name}")
+    if not endpoint_fits(record["endpoint"]):
+        raise LakeError(f"endpoint name {record['endpoint'][:40]!r} is empty or too long")

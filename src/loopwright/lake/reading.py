@@ -40,6 +40,10 @@ class Selection:
     ts: tuple[int, int] | None = None
     where: pc.Expression | None = None
 
+    @classmethod
+    def everything(cls) -> Selection:
+        return cls(seq=(0, 1 << 63))
+
     @cached_property
     def where_columns(self) -> frozenset[str]:
         """The columns that `where` looks at. Raises LakeError when it fits no call."""

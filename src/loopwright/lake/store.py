@@ -23,7 +23,7 @@ from loopwright.errors import LakeError, LakeIntegrityError
 from loopwright.hashing import file_digest
 from loopwright.lake.audit import AuditLog
 from loopwright.lake.disk import Disk, is_temporary
-from loopwright.lake.encryption import Encryption
+from loopwright.lake.encryption import DataKeys, Encryption
 from loopwright.lake.files import FileManifest, Head, LakeFile
 from loopwright.lake.keys import KeyStore, MasterKey, Role
 from loopwright.lake.partitions import CALLS
@@ -207,6 +207,12 @@ class Lake:
         known = {file.path for file in files}
         found = (path for path in (self.root / CALLS).rglob("*") if path.is_file())
         return {path.relative_to(self.root).as_posix() for path in found} - known
+
+    def data_keys(self, file: LakeFile) -> DataKeys:
+        """The unwrapped keys of one file, as far as the role opens them; recorded like text."""
+        with self.audit.opening(purpose="data keys", query={"file": file.path}) as opened:
+            opened.rows = file.rows
+            return self.encryption.data_keys(str(self.root / file.path))
 
     def rotate_master(self, master: MasterKey) -> None:
         """Put every key under `master`, at once. No Parquet file changes. Needs the admin role."""

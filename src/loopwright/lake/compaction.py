@@ -1,0 +1,130 @@
+"""Compaction: a partition's small files become one sorted file, and leftovers are cleared away.
+
+Rows keep their ids and sequence, so no snapshot and no dataset changes. Only files that follow
+each other in ingest order are merged: the rows of a replaced file are then always those of its
+own seq range, which is how an older snapshot finds them in the merged file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopwright.errors import LakeIntegrityError
+from loopwright.lake.columns import COLUMNS
+from loopwright.lake.files import Head, LakeFile
+from loopwright.lake.reading import Selection
+from loopwright.lake.store import Lake
+
+TARGET_BYTES = 1 << 30
+_MOST_FILES = 32  # open at once, each with one batch of text in memory
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionResult:
+    """What a compaction did; `cleared` counts files that no commit named."""
+
+    merged_files: int
+    written_files: int
+    rows: int
+    cleared: int
+
+
+def compact(
+    lake: Lake, *, dts: Sequence[str] | None = None, target_bytes: int = TARGET_BYTES
+) -> CompactionResult:
+    """Merge neighbouring files of each partition (of the days `dts`) up to about `target_bytes`.
+
+    Each merged file is one commit with a fresh data key; the files it replaces are removed after
+    that. The lock is held for one merge at a time. A reader that holds an older snapshot finds
+    the rows in the merged file. Raises LakeError and LakeIntegrityError; the lake is as before.
+    """
+    merged = written = rows = 0
+    while True:
+        with lake.disk.lock(lake.lock_path):
+            head = lake.manifest.head()
+            run = _next_run(head, dts=dts, target_bytes=target_bytes)
+            if not run:
+                return CompactionResult(merged, written, rows, _clear(lake, head))
+            file = _merge(lake, head, run)
+        merged, written, rows = merged + len(run), written + 1, rows + file.rows
+
+
+def _next_run(head: Head, *, dts: Sequence[str] | None, target_bytes: int) -> tuple[LakeFile, ...]:
+    """The first neighbours worth merging: at least two files of a partition that fit together.
+
+    A file over half the target is left alone, or every small newcomer would rewrite it.
+    """
+    chosen = (file for file in head.files if dts is None or file.dt in dts)
+    ordered = sorted(chosen, key=lambda file: (file.partition, file.seq_min))
+    for _, partition in groupby(ordered, key=lambda file: file.partition):
+        run: list[LakeFile] = []
+        size = 0
+        for file in partition:
+            large = file.bytes > target_bytes // 2
+            if large or size + file.bytes > target_bytes or len(run) == _MOST_FILES:
+                if len(run) > 1:
+                    return tuple(run)
+                run, size = [], 0
+            if not large:
+                run.append(file)
+                size += file.bytes
+        if len(run) > 1:
+            return tuple(run)
+    return ()
+
+
+def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
+    first = run[0]
+    streams = [lake.reader.batches(file, COLUMNS, Selection.everything()) for file in run]
+    merged = lake.writer.write(sorted_merge(streams), dt=first.dt, endpoint=first.endpoint)
+    if merged.rows != sum(file.rows for file in run):
+        lake.disk.discard(lake.root / merged.path)
+        raise LakeIntegrityError(f"merging {first.partition} lost rows: nothing was changed")
+    removed = tuple(file.path for file in run)
+    lake.manifest.commit(
+        head, added=(merged,), removed=removed, last_seq=head.last_seq, at=lake.clock.now()
+    )
+    for path in removed:
+        lake.disk.discard(lake.root / path)
+    return merged
+
+
+def _clear(lake: Lake, head: Head) -> int:
+    """Remove what crashed writes left under calls/; under the lock nobody is writing there."""
+    strays = lake.stray_files(head.files)
+    for path in strays:
+        lake.disk.discard(lake.root / path)
+    return len(strays)
+
+
+def sorted_merge(streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.Table]:
+    """The rows of streams that are each in skey order, in skey order.
+
+    Holds one batch of every stream: what lies up to the least of their last keys is complete.
+    """
+    held: dict[int, pa.Table] = {}
+    open_streams = dict(enumerate(streams))
+    while True:
+        for number in [number for number in open_streams if number not in held]:
+            batch = next(open_streams[number], None)
+            if batch is None:
+                del open_streams[number]
+            else:
+                held[number] = pa.Table.from_batches([batch])
+        if not held:
+            return
+        bound = min(table["skey"][-1].as_py() for table in held.values())
+        ready = []
+        for number, table in list(held.items()):
+            count = pc.sum(pc.less_equal(table["skey"], bound)).as_py()
+            ready.append(table.slice(0, count))
+            if count == table.num_rows:
+                del held[number]
+            else:
+                held[number] = table.slice(count)
+        yield pa.concat_tables(ready).sort_by([("skey", "ascending"), ("seq", "ascending")])
