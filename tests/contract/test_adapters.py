@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from loopwright.clock import FakeClock
-from loopwright.errors import ProviderError, TransientError
+from loopwright.errors import LoopwrightError, ProviderError, TransientError
 from loopwright.providers.base import (
     Capabilities,
     FieldChange,
@@ -27,15 +27,8 @@ from loopwright.providers.base import (
     ProviderFactory,
     Target,
 )
-from loopwright.providers.conformance import (
-    Finding,
-    Sample,
-    Verdict,
-    default_samples,
-    run_conformance,
-    sample_environ,
-)
-from loopwright.providers.conformance.samples import Samples
+from loopwright.providers.conformance import Finding, Verdict, run_conformance
+from loopwright.providers.conformance_samples import Sample, Samples, default_samples
 from loopwright.providers.memory import MemoryFactory
 from loopwright.providers.memory.adapter import MemoryAdapter
 from loopwright.providers.memory.world import World
@@ -76,17 +69,6 @@ PROVIDERS = {
 }
 
 
-def _context(factory: ProviderFactory, connection: Mapping[str, Any], folder: Path) -> Any:
-    return ProviderContext(
-        name="conformance",
-        connection=factory.connection.model_validate(connection),
-        project_dir=folder,
-        state_dir=folder,
-        clock=FakeClock(),
-        environ=sample_environ(),
-    )
-
-
 def _upstream_sample() -> Samples:
     """The default samples, and an endpoint with a nested write-only field."""
     upstream = {"url": "https://models.invalid/v1", "apiKey": {"env": "KEY"}, "model": "m"}
@@ -102,14 +84,16 @@ def _upstream_sample() -> Samples:
 def _findings(
     case: Case, folder: Path, *, kinds: set[str] | None = None, samples: Samples | None = None
 ) -> list[Finding]:
-    down = case.unreachable and case.factory.connection.model_validate(case.unreachable)
     return list(
         run_conformance(
             case.factory,
-            _context(case.factory, case.connection, folder),
+            "tried",
+            connection=case.connection,
             samples=samples or _upstream_sample(),
             kinds=kinds,
-            unreachable=down or None,
+            unreachable=case.unreachable,
+            folder=folder,
+            clock=FakeClock(),
         )
     )
 
@@ -373,6 +357,18 @@ def test_a_broken_adapter_fails_the_check_of_the_rule_it_breaks(
     failed = {found.check for found in findings if found.verdict is Verdict.FAILED}
     assert expected == failed
     assert all(found.message for found in findings if found.verdict is not Verdict.PASSED)
+
+
+def test_a_world_that_ends_with_its_provider_leaves_the_restart_unjudged() -> None:
+    found = list(run_conformance(MemoryFactory(), "memory", connection={}, kinds={"Lake"}))
+    assert {"passed", "skipped"} == {finding.verdict for finding in found}
+    (restart,) = (one for one in found if one.check == "an-operation-survives-a-restart")
+    assert "give a connection whose objects stay" in restart.message
+
+
+def test_a_connection_that_the_provider_does_not_know_is_refused() -> None:
+    with pytest.raises(LoopwrightError, match="cannot connect to memory"):
+        list(run_conformance(MemoryFactory(), "memory", connection={"wrld": 1}))
 
 
 def test_every_check_has_an_adapter_that_fails_it(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.providers.conformance.findings import Unjudged
-from loopwright.providers.conformance.samples import Sample, Samples
+from loopwright.providers.conformance_samples import Sample, Samples
 from loopwright.resources.address import Address
 from loopwright.resources.base import Nature, Resource
 from loopwright.resources.markers import Edge

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from inspect import getdoc
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from loopwright.clock import Clock, SystemClock
+from loopwright.errors import LoopwrightError
+from loopwright.manifests.secrets import SecretRef
 from loopwright.providers.base import ProviderContext, ProviderFactory
 from loopwright.providers.conformance import creating, looking, working
 from loopwright.providers.conformance.bench import Bench, Trial
 from loopwright.providers.conformance.findings import Broken, Finding, Unjudged, Verdict
-from loopwright.providers.conformance.samples import Samples, default_samples
+from loopwright.providers.conformance_samples import Samples, default_samples, sample_environ
 
 Check = Callable[[Trial], None]
 
@@ -20,27 +26,60 @@ CHECKS: tuple[Check, ...] = (*creating.CHECKS, *looking.CHECKS, *working.CHECKS)
 
 def run_conformance(
     factory: ProviderFactory,
-    context: ProviderContext,
+    provider_type: str,
     *,
+    connection: Mapping[str, Any],
     samples: Samples | None = None,
     kinds: Collection[str] | None = None,
-    unreachable: BaseModel | None = None,
+    unreachable: Mapping[str, Any] | None = None,
     patience: float = 600,
+    folder: Path | None = None,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+    credentials: Mapping[str, SecretRef] | None = None,
 ) -> Iterator[Finding]:
     """Judge a provider, one finding a rule and kind, as they come; what it made is removed.
 
-    `unreachable` is a connection under which every call must fail. `patience` is how many
-    seconds of the context's clock an operation may take. Objects that outlive the provider
-    value are needed: it is built anew in between.
+    `connection` is as in `Provider.spec.connection`, `unreachable` one under which every call
+    must fail. `patience` is how many seconds an operation may take. `folder` stands for the
+    project's; default: a passing one. Raises LoopwrightError when a connection is invalid.
     """
-    bench = Bench(factory, context, samples or default_samples(), unreachable, patience)
+    with TemporaryDirectory(prefix="loopwright-conformance-") as passing:
+        place = folder or Path(passing)
+        context = ProviderContext(
+            name=provider_type,
+            connection=_connection(factory, provider_type, connection),
+            project_dir=place,
+            state_dir=place,
+            clock=clock or SystemClock(),
+            credentials=credentials or {},
+            environ={**sample_environ(), **(environ or {})},
+        )
+        down = unreachable and _connection(factory, provider_type, unreachable)
+        bench = Bench(factory, context, samples or default_samples(), down or None, patience)
+        try:
+            yield from _judge_all(bench, kinds)
+        finally:
+            bench.close()
+
+
+def _connection(
+    factory: ProviderFactory, provider_type: str, settings: Mapping[str, Any]
+) -> BaseModel:
     try:
-        for kind in sorted(factory.capabilities):
-            if kinds is None or kind in kinds:
-                for check in CHECKS:
-                    yield _judged(check, Trial(bench, kind))
-    finally:
-        bench.close()
+        return factory.connection.model_validate(settings)
+    except ValidationError as error:
+        raise LoopwrightError(
+            f"cannot connect to {provider_type} with these settings: {error}",
+            hint="give what Provider.spec.connection allows for this type",
+        ) from error
+
+
+def _judge_all(bench: Bench, kinds: Collection[str] | None) -> Iterator[Finding]:
+    for kind in sorted(bench.factory.capabilities):
+        if kinds is None or kind in kinds:
+            for check in CHECKS:
+                yield _judged(check, Trial(bench, kind))
 
 
 def _judged(check: Check, trial: Trial) -> Finding:

@@ -25,7 +25,11 @@ def an_operation_survives_a_restart(trial: Trial) -> None:
     begun = trial.begun(target, trial.key())
     adapter = trial.rebuilt()
     after = trial.finished(target, adapter.poll(target, _read(_written(begun))), adapter)
-    _must_end_alike(trial, target, begun, after)
+    straight = _ended(trial, target, begun)
+    trial.settled(target, straight.external_id)
+    if adapter.observe(target, straight.external_id) is None:
+        raise Unjudged("what it makes ends with it; give a connection whose objects stay")
+    _must_be_alike(after, straight)
 
 
 def what_runs_can_be_polled_by_its_id(trial: Trial) -> None:
@@ -37,16 +41,14 @@ def what_runs_can_be_polled_by_its_id(trial: Trial) -> None:
     found = trial.seen(target, begun.external_id)
     known = Operation(begun.key, OperationStatus.RUNNING, found.external_id)
     ended = trial.finished(target, trial.adapter.poll(target, known))
-    _must_end_alike(trial, target, begun, ended)
+    _must_be_alike(ended, _ended(trial, target, begun))
 
 
 def an_end_is_final(trial: Trial) -> None:
     """Polling what has ended tells the same end again, also from a handle of the time before."""
     target = trial.target()
     begun = trial.begun(target, trial.key())
-    ended = trial.finished(target, begun)
-    if not ended.status.is_terminal:
-        raise Unjudged("it does not end")
+    ended = _ended(trial, target, begun)
     for operation in (ended, begun):
         again = trial.adapter.poll(target, operation)
         must(
@@ -68,11 +70,15 @@ def a_cancelled_operation_stops(trial: Trial) -> None:
     must(stopped.status is expected, f"it was {begun.status}, and is then {stopped.status}")
 
 
-def _must_end_alike(trial: Trial, target: Target, begun: Operation, other: Operation) -> None:
-    """Whether another way to the end leads to where the straight one does."""
-    straight = trial.finished(target, begun)
-    if not straight.status.is_terminal:
+def _ended(trial: Trial, target: Target, begun: Operation) -> Operation:
+    """Its end by the straight way; Unjudged when there is none."""
+    ended = trial.finished(target, begun)
+    if not ended.status.is_terminal:
         raise Unjudged("it does not end")
+    return ended
+
+
+def _must_be_alike(other: Operation, straight: Operation) -> None:
     must(other.status is straight.status, f"it is {other.status}, not {straight.status}")
     must(other.outputs == straight.outputs, "its outputs are others")
 
