@@ -212,7 +212,7 @@ def test_a_read_only_folder_can_be_read_and_refuses_a_session(
     state = state_at(read_only_folder / name)
 
     assert names(state.records()) == ["a"]
-    with pytest.raises(StateError, match="may not be written|cannot be opened") as refused:
+    with pytest.raises(StateError, match=r"may not be written|cannot be opened") as refused:
         state.session(holder="ann", command="apply")
     assert "owner and mode" in (refused.value.hint or "")
     left = sorted(found.name for found in read_only_folder.iterdir())

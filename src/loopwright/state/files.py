@@ -7,9 +7,11 @@ beside it. Reading never creates, changes or removes anything of it.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -67,7 +69,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         try:
             known_format(connection, path)
             check_pages(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            _enter_wal(connection)
             # FULL for the WAL, and the folder too where the file system has no WAL.
             connection.execute("PRAGMA synchronous = EXTRA")
         except BaseException:
@@ -131,6 +133,20 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:  # SQLite itself rolls back on some disk errors
             connection.execute("ROLLBACK")
         raise
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    """Change the journal mode; SQLite's own waiting for locks leaves this statement out."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return
+        except sqlite3.OperationalError as problem:
+            busy = problem.sqlite_errorname.startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.001, 0.01))  # two that collide must not do so for ever
 
 
 def _create(path: Path) -> None:
