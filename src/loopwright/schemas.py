@@ -16,7 +16,7 @@ from loopwright.resources.schema import SchemaMaker, headed, kind_schema, manife
 
 def schema_files() -> dict[str, bytes]:
     """File name -> JSON: one for each kind, `manifest` (any kind), `project` and `plan`."""
-    schemas = {kind: kind_schema(kind) for kind in kinds()}
+    schemas = {kind.lower(): kind_schema(kind) for kind in kinds()}
     schemas["manifest"] = manifest_schema()
     schemas["project"] = _project_schema()
     schemas["plan"] = headed("plan", "A plan of loopwright", plan_schema())

@@ -22,7 +22,7 @@ from loopwright.cli.output import say
 def command(out: Path, name: str | None) -> None:
     """Write the JSON Schemas of the manifests, for editors and other tools."""
     from loopwright.errors import LoopwrightError
-    from loopwright.resources.schema import schema_files, write_schemas
+    from loopwright.schemas import schema_files, write_schemas
 
     if name is None:
         written = write_schemas(out)

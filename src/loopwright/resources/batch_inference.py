@@ -64,7 +64,7 @@ class BatchInferenceSpec(RealisedSpec):
 
 
 class BatchInference(Resource):
-    """Many requests answered in one run: the results go to a file, the failures to another."""
+    """Many requests answered in one run: results in one file, failures in another."""
 
     nature: ClassVar[Nature] = Nature.RUN
     kind: Literal["BatchInference"] = Field(description="The kind.", examples=["BatchInference"])

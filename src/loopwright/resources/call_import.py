@@ -35,7 +35,10 @@ class CallImportSpec(RealisedSpec):
 
 
 class CallImport(Resource):
-    """An import of recorded calls."""
+    """Brings recorded calls from elsewhere into a lake.
+
+    A call's id is the hash of its line, so a file imported twice adds nothing.
+    """
 
     nature: ClassVar[Nature] = Nature.RUN
     holds_data: ClassVar[bool] = True

@@ -48,6 +48,7 @@ _SIZE = (
     Requires("order", ("count",), "order goes with count; a ratio is always random"),
 )
 _INDEPENDENT_IS_RANDOM = {
+    "$comment": "independent only without order, or with order random",
     "if": {"required": ["independent"], "properties": {"independent": {"const": True}}},
     "then": {"properties": {"order": {"enum": [None, "random"]}}},
 }
@@ -129,7 +130,7 @@ class Sampling(Model):
     model_config = ConfigDict(json_schema_extra=schema_of(*_SIZE, more=[_INDEPENDENT_IS_RANDOM]))
 
     ratio: float | None = Field(
-        None, gt=0, le=1, description="Share of the calls, above 0, at most 1.", examples=[0.2]
+        None, gt=0, le=1, description="Share of the calls; 0.2 for 20 %.", examples=[0.2]
     )
     count: int | None = Field(
         None,
@@ -256,7 +257,11 @@ class DatasetSpec(SeriesSpec):
 
 
 class Dataset(Resource):
-    """A series of immutable dataset versions."""
+    """A series of immutable dataset versions: exact, reproducible samples of calls.
+
+    The same spec and the same calls give the same lines on any machine. While there are fewer
+    rows than `count` there is no version: it waits.
+    """
 
     nature: ClassVar[Nature] = Nature.SERIES
     holds_data: ClassVar[bool] = True

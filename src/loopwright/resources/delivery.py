@@ -80,7 +80,10 @@ class DeliverySpec(RealisedSpec):
 
 
 class Delivery(Resource):
-    """Delivery of an endpoint's calls into a lake."""
+    """Records the calls of a custom endpoint into a lake.
+
+    It may come with the endpoint or later; editing it never touches the endpoint's model.
+    """
 
     attaches_to: ClassVar[str] = "endpoint"
     kind: Literal["Delivery"] = Field(description="The kind.", examples=["Delivery"])

@@ -17,6 +17,7 @@ from loopwright.resources.rules import ExactlyOne, checked, schema_of
 
 _SERVED = ExactlyOne(("base", "model", "fineTuneJob", "upstream"))
 _PRESET = {
+    "$comment": "type preset only with model base, and without promote",
     "if": {"required": ["type"], "properties": {"type": {"const": "preset"}}},
     "then": {
         "properties": {
@@ -163,7 +164,12 @@ class EndpointSpec(RealisedSpec):
 
 
 class Endpoint(Resource):
-    """An inference endpoint."""
+    """What serves a model.
+
+    A custom endpoint serves a base model, a registered model, the newest model of a fine-tune
+    job or any OpenAI-compatible server, and its calls can be delivered to a lake; those of a
+    preset endpoint cannot. With `promote`, a better model takes over once it passes its gate.
+    """
 
     identity_fields: ClassVar[tuple[str, ...]] = ("model",)
     kind: Literal["Endpoint"] = Field(description="The kind.", examples=["Endpoint"])

@@ -42,7 +42,10 @@ class EvalRunSpec(SeriesSpec):
 
 
 class EvalRun(Resource):
-    """A series of evaluations, one run per model."""
+    """A series of evaluations of one endpoint, one run per model it serves.
+
+    Each run is viewed alone, or beside a baseline on the same items.
+    """
 
     nature: ClassVar[Nature] = Nature.SERIES
     kind: Literal["EvalRun"] = Field(description="The kind.", examples=["EvalRun"])

@@ -108,7 +108,10 @@ def _refuse_repeated(what: str, names: list[str]) -> None:
 
 
 class EvalSuite(Resource):
-    """A set of capabilities to evaluate."""
+    """What a model must be able to do: capabilities, each scored on datasets.
+
+    The composite score is the mean of the capabilities.
+    """
 
     nature: ClassVar[Nature] = Nature.CONFIG
     kind: Literal["EvalSuite"] = Field(description="The kind.", examples=["EvalSuite"])

@@ -6,6 +6,7 @@ is made of.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
@@ -23,6 +24,7 @@ from loopwright.manifests.wording import example
 from loopwright.resources.base import API_VERSION, Nature, Resource
 from loopwright.resources.markers import Edge, Marker, Ref, Said
 from loopwright.resources.registry import kinds, resource_class
+from loopwright.resources.rules import words_of
 
 _NATURES = {
     Nature.CONFIG: "config: settings for others; nothing is made of it",
@@ -56,6 +58,27 @@ class Explanation:
     """Bounds, what it refers to, and what a change to it means."""
     children: tuple[Explanation, ...] = ()
     """One level down, without children of their own."""
+
+    def text(self, *, width: int = 80) -> str:
+        """The explanation as plain lines, for a terminal of `width` columns."""
+        lines = [f"{self.path}: {self.type}", "", *_wrapped(self.description, width, 2)]
+        if self.notes:
+            lines += _wrapped(f"({'; '.join(self.notes)})", width, 2)
+        if self.required or self.default:
+            lines.append("  required" if self.required else f"  default: {self.default}")
+        if self.example:
+            lines += ["", "example", *(f"  {line}" for line in self.example.splitlines())]
+        if self.children:
+            lines += ["", "fields", *self._field_lines(width)]
+        return "\n".join(lines)
+
+    def _field_lines(self, width: int) -> Iterator[str]:
+        names = [child.path.rpartition(".")[2] for child in self.children]
+        column = max(map(len, names))
+        for name, child in zip(names, self.children, strict=True):
+            required = ", required" if child.required else ""
+            yield f"  {name:<{column}}  {child.type}{required}"
+            yield from _wrapped(child.description, width, column + 4)
 
 
 def explain(path: str) -> Explanation:
@@ -196,6 +219,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _notes(field: FieldInfo) -> Iterator[str]:
+    for model in _inner_models(field.annotation):
+        yield from words_of(model)
     yield from filter(None, map(_bound, field.metadata))
     for mark in field.metadata:
         if isinstance(mark, Ref):
@@ -240,6 +265,11 @@ def _smallest(kind: str, resource: type[Resource]) -> str:
         "spec": spec,
     }
     return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+def _wrapped(text: str, width: int, indent: int) -> list[str]:
+    margin = " " * indent
+    return textwrap.wrap(text, width, initial_indent=margin, subsequent_indent=margin)
 
 
 def _text_of(model: type[BaseModel]) -> str:

@@ -118,7 +118,11 @@ class ExportSpec(RealisedSpec):
 
 
 class Export(Resource):
-    """An export, written once, whole or not at all."""
+    """Writes what a query finds, or a whole dataset, where others can use it.
+
+    That is a new inference dataset, a folder or object-store prefix, or a dataset of the
+    provider; written once, whole or not at all.
+    """
 
     nature: ClassVar[Nature] = Nature.RUN
     holds_data: ClassVar[bool] = True

@@ -91,7 +91,10 @@ class FineTuneJobSpec(SeriesSpec):
 
 
 class FineTuneJob(Resource):
-    """A series of fine-tune runs. Job `x` registers model `x`, one revision a success."""
+    """A series of supervised fine-tune runs on dataset versions.
+
+    Job `x` registers model `x`, one revision a success, for endpoints to serve.
+    """
 
     nature: ClassVar[Nature] = Nature.SERIES
     holds_data: ClassVar[bool] = True

@@ -67,7 +67,11 @@ class LakeSpec(RealisedSpec):
 
 
 class Lake(Resource):
-    """An encrypted store of calls, from any number of endpoints."""
+    """An encrypted store of calls, from any number of endpoints.
+
+    Request and response text lie under another key than the metadata, so counting, filtering
+    and sampling open no text.
+    """
 
     holds_data: ClassVar[bool] = True
     kind: Literal["Lake"] = Field(description="The kind.", examples=["Lake"])

@@ -47,7 +47,7 @@ class ModelSpec(RealisedSpec):
 
 
 class Model(Resource):
-    """A custom model imported from outside the loop."""
+    """A custom model from outside the loop; those that jobs make need no declaration."""
 
     holds_data: ClassVar[bool] = True
     kind: Literal["Model"] = Field(description="The kind.", examples=["Model"])

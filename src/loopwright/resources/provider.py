@@ -68,7 +68,10 @@ class ProviderSpec(Spec):
 
 
 class Provider(Resource):
-    """A named, configured provider. Every realised resource names one."""
+    """A named, configured provider: every realised resource names one in `spec.provider`.
+
+    Credentials are references only (`{env: NAME}`, `{file: path}`), never the values.
+    """
 
     nature: ClassVar[Nature] = Nature.CONFIG
     kind: Literal["Provider"] = Field(description="The kind.", examples=["Provider"])

@@ -25,7 +25,7 @@ class Rule(Protocol):
         ...
 
     def schema(self) -> dict[str, Any]:
-        """The same as JSON Schema."""
+        """The same as JSON Schema, with the rule in words as its comment."""
         ...
 
 
@@ -43,7 +43,8 @@ class ExactlyOne:
         return f"give exactly one of {', '.join(self.names)}; {state}"
 
     def schema(self) -> dict[str, Any]:
-        return {"oneOf": [_given(name) for name in self.names]}
+        words = f"exactly one of {', '.join(self.names)}"
+        return {"$comment": words, "oneOf": [_given(name) for name in self.names]}
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class AtMostOne:
         return f"give {' or '.join(self.names)}, not both" if len(found) > 1 else ""
 
     def schema(self) -> dict[str, Any]:
-        pairs = combinations(self.names, 2)
-        return {"not": {"anyOf": [{"allOf": [_given(a), _given(b)]} for a, b in pairs]}}
+        words = f"at most one of {', '.join(self.names)}"
+        both = [{"allOf": [_given(a), _given(b)]} for a, b in combinations(self.names, 2)]
+        return {"$comment": words, "not": {"anyOf": both}}
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,20 @@ class Requires:
         return self.why if self.name in given and given.isdisjoint(self.others) else ""
 
     def schema(self) -> dict[str, Any]:
-        return {"if": _given(self.name), "then": {"anyOf": [_given(name) for name in self.others]}}
+        words = f"{self.name} only with {' or '.join(self.others)}"
+        beside = {"anyOf": [_given(name) for name in self.others]}
+        return {"$comment": words, "if": _given(self.name), "then": beside}
 
 
 def schema_of(*rules: Rule, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The rules as `json_schema_extra` of a model; `more` is what a validator of its own checks."""
     return {"allOf": [*(rule.schema() for rule in rules), *more]}
+
+
+def words_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """The rules of a model, as a person would say them."""
+    extra: Any = model.model_config.get("json_schema_extra") or {}
+    return tuple(rule["$comment"] for rule in extra.get("allOf", ()))
 
 
 def checked(*rules: Rule) -> Callable[[ModelT], ModelT]:

@@ -39,7 +39,7 @@ def kind_schema(kind: str) -> dict[str, Any]:
     """The schema of one kind's documents. Raises KeyError on an unknown kind."""
     model = resource_class(kind)
     made = model.model_json_schema(schema_generator=SchemaMaker)
-    return headed(kind, f"{kind}: a document of loopwright", made)
+    return headed(kind.lower(), f"{kind}: a document of loopwright", made)
 
 
 def manifest_schema() -> dict[str, Any]:
