@@ -130,10 +130,11 @@ class Refresher:
         found = {}
         for address, resource in resources.items():
             if resource.provider is not None:
-                found[address] = self.pool.capabilities(resource.provider.name, address.kind)
+                provider = resource.provider.name
+                found[address] = self.pool.adapter(provider, address.kind).capabilities
         for address, record in records.items():
             if address not in found and record.provider:
-                found[address] = self.pool.capabilities(record.provider, address.kind)
+                found[address] = self.pool.adapter(record.provider, address.kind).capabilities
         return found
 
     def _observe_all(
