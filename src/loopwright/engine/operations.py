@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TypeVar
 
-from loopwright.engine.events import Event, EventType, Listener
+from loopwright.engine.calls import Caller
+from loopwright.engine.events import Listener
 from loopwright.engine.ledger import (
     Ledger,
     described,
@@ -18,16 +18,13 @@ from loopwright.engine.ledger import (
     revision_number,
 )
 from loopwright.engine.pool import ProviderPool
-from loopwright.engine.retry import Backoff, with_retries
 from loopwright.engine.targets import Targets
 from loopwright.errors import AmbiguousError, PermanentError, ProviderError, TransientError
 from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
 from loopwright.providers.base import (
-    Adapter,
     Idempotency,
-    Observed,
     Operation,
     OperationStatus,
     Progress,
@@ -37,9 +34,6 @@ from loopwright.providers.base import (
 )
 from loopwright.resources.address import Address
 from loopwright.state.records import Pending, Record
-
-BACKOFF = Backoff()
-T = TypeVar("T")
 
 
 class Result(Enum):
@@ -85,8 +79,9 @@ class Operator:
         origins: dict[Address, str],
         listener: Listener,
     ) -> None:
-        self.ledger, self.pool, self.graph = ledger, pool, graph
-        self.origins, self.listener = origins, listener
+        self.ledger, self.graph = ledger, graph
+        self.origins = origins
+        self.caller = Caller(pool, ledger.clock, listener, ledger.run)
         self.targets = Targets(graph, ledger.records, ledger.session.lineage)
 
     def execute(self, change: Change, facts: Facts) -> Outcome:
@@ -120,22 +115,26 @@ class Operator:
             return self.poll(record)
         if pending.action not in (Action.CREATE.value, Action.REPLACE.value, Action.RUN.value):
             return self._drop_intent(record)
-        adapter = self._adapter(record)
+        adapter = self.caller.adapter(record)
         kind = adapter.capabilities.idempotency
         if kind is Idempotency.NONE:
             return Outcome(Result.DECISION, _both_ways_out(record), record)
         target = self._pending_target(record)
-        return self._guarded(record, lambda: self._create(adapter, target, pending.key, looks=True))
+        return self._guarded(
+            record, lambda: self.caller.create(record, target, pending.key, looks_first=True)
+        )
 
     def poll(self, record: Record) -> Outcome:
         """Bring a running operation on by one look."""
         pending = record.pending
         if pending is None:
             raise AssertionError("only a pending operation can be polled")
-        adapter = self._adapter(record)
+        adapter = self.caller.adapter(record)
         operation = operation_from_json(pending.operation)
         target = self._pending_target(record)
-        return self._guarded(record, lambda: self._call(record, adapter.poll, target, operation))
+        return self._guarded(
+            record, lambda: self.caller.call(record, adapter.poll, target, operation)
+        )
 
     def _bring_about(self, change: Change, record: Record | None, facts: Facts) -> Outcome:
         """Create, update, adopt, promote or run: whatever leads to a spec that holds."""
@@ -162,62 +161,28 @@ class Operator:
         if change.action is Action.PROMOTE:
             record = self._promoted(record, change, target)
         record = self.ledger.intend(record, pending)
-        adapter = self.pool.adapter(provider, change.address.kind)
-        return self._guarded(record, lambda: self._ask(adapter, change, record, target, key))
+        return self._guarded(record, lambda: self._ask(change, record, target, key))
 
-    def _ask(
-        self, adapter: Adapter, change: Change, record: Record, target: Target, key: str
-    ) -> Operation:
+    def _ask(self, change: Change, record: Record, target: Target, key: str) -> Operation:
+        adapter = self.caller.adapter(record)
         if change.action in (Action.CREATE, Action.REPLACE, Action.RUN):
-            return self._create(adapter, target, key)
-        observed = self._call(record, adapter.observe, target, change.external_id or None)
+            return self.caller.create(record, target, key)
+        observed = self.caller.call(record, adapter.observe, target, change.external_id or None)
         if observed is None:
             raise PermanentError(f"{change.external_id} is gone", address=str(change.address))
         operation = Operation(key, external_id=observed.external_id, outputs=observed.outputs)
         if change.action is Action.ADOPT and isinstance(adapter, SupportsAdopt):
-            operation = self._call(record, adapter.adopt, target, observed, key)
+            operation = self.caller.call(record, adapter.adopt, target, observed, key)
         if change.fields:
-            return self._call(record, adapter.update, target, observed, change.fields, key)
+            return self.caller.call(record, adapter.update, target, observed, change.fields, key)
         return operation
-
-    def _create(
-        self, adapter: Adapter, target: Target, key: str, *, looks: bool = False
-    ) -> Operation:
-        """Create exactly once: after an answer that was lost, look before asking again."""
-        record = self.ledger.records[target.address]
-        kind = adapter.capabilities.idempotency
-        if looks and kind is Idempotency.NAME:
-            found = self._look(adapter, target, record)
-            if found is not None:
-                return _operation_of(found, key)
-        try:
-            return self._call(record, adapter.create, target, key)
-        except AmbiguousError:
-            if kind is Idempotency.NONE:
-                raise
-            if kind is Idempotency.NAME:
-                found = self._look(adapter, target, record)
-                if found is not None:
-                    return _operation_of(found, key)
-            return self._call(record, adapter.create, target, key)
-
-    def _look(self, adapter: Adapter, target: Target, record: Record) -> Observed | None:
-        """By owner tag, for as long as the world may take to show what it has made."""
-        waited, settling = 0.0, adapter.capabilities.settling.total_seconds()
-        while True:
-            found = self._call(record, adapter.observe, target, None)
-            if found is not None or waited >= settling:
-                return found
-            pause = min(5.0, settling - waited)
-            self.ledger.clock.sleep(pause)
-            waited += pause
 
     def _guarded(self, record: Record, ask: Callable[[], Operation]) -> Outcome:
         """Ask, and write what came of it down."""
         try:
             operation = ask()
         except AmbiguousError as error:
-            adapter = self._adapter(record)
+            adapter = self.caller.adapter(record)
             if adapter.capabilities.idempotency is Idempotency.NONE:
                 return Outcome(Result.DECISION, _both_ways_out(record), record)
             return Outcome(Result.FAILED, error.message, record)  # the intent stays: look first
@@ -293,21 +258,21 @@ class Operator:
         return Outcome(Result.DONE, record=after)
 
     def _remove(self, record: Record, key: str) -> Operation:
-        adapter, target = self._adapter(record), self.targets.recorded(record)
-        observed = self._call(record, adapter.observe, target, record.external_id)
+        adapter, target = self.caller.adapter(record), self.targets.recorded(record)
+        observed = self.caller.call(record, adapter.observe, target, record.external_id)
         if observed is None:
             return Operation(key)
-        return self._call(record, adapter.delete, target, observed, key)
+        return self.caller.call(record, adapter.delete, target, observed, key)
 
     def _forget(self, change: Change, record: Record | None) -> Outcome:
         """Let go of it; a running operation is cancelled first where the provider can."""
         if record is None:
             return Outcome(Result.DONE)
         if record.pending and record.pending.sent:
-            adapter = self._adapter(record)
+            adapter = self.caller.adapter(record)
             if isinstance(adapter, SupportsCancel):
                 operation = operation_from_json(record.pending.operation)
-                self._call(record, adapter.cancel, self._pending_target(record), operation)
+                self.caller.call(record, adapter.cancel, self._pending_target(record), operation)
         after = replace(record, retained=True, pending=None) if change.keeps_remote else None
         data = {"reason": change.reason}
         self.ledger.write("forgotten", after, address=record.address, data=data)
@@ -359,13 +324,13 @@ class Operator:
         if old is None or record is None:
             return self.ledger.records[change.address]
         moved = replace(record, address=change.address, updated_at=self.ledger.now())
-        adapter = self._adapter(moved) if moved.provider and moved.external_id else None
+        adapter = self.caller.adapter(moved) if moved.provider and moved.external_id else None
         if isinstance(adapter, SupportsAdopt):
             target = self.targets.recorded(moved)
-            observed = self._call(moved, adapter.observe, target, moved.external_id)
+            observed = self.caller.call(moved, adapter.observe, target, moved.external_id)
             if observed is not None:
                 key = operation_key(self.ledger.session.lineage, change, serial=0)
-                self._call(moved, adapter.adopt, target, observed, key)
+                self.caller.call(moved, adapter.adopt, target, observed, key)
         self.ledger.rename(old, moved)
         return moved
 
@@ -425,32 +390,6 @@ class Operator:
             return self.targets.declared(resource, spec=spec, revision=number)
         return replace(self.targets.recorded(record, spec), revision=number)
 
-    def _adapter(self, record: Record) -> Adapter:
-        return self.pool.adapter(record.provider, record.address.kind)
-
-    def _call(self, record: Record, verb: Callable[..., T], *arguments: object) -> T:
-        """One provider call, under the account's rate limit, tried again when that is safe."""
-        throttle = self.pool.throttle(record.provider)
-
-        def call() -> T:
-            if throttle:
-                throttle.wait()
-            return verb(*arguments)
-
-        def retrying(error: TransientError, attempt: int) -> None:
-            message = f"{error.message}; attempt {attempt + 1} of {BACKOFF.tries}"
-            self.listener(
-                Event(
-                    EventType.RETRYING,
-                    self.ledger.now(),
-                    self.ledger.run,
-                    str(record.address),
-                    message=message,
-                )
-            )
-
-        return with_retries(call, clock=self.ledger.clock, backoff=BACKOFF, on_retry=retrying)
-
 
 def _same(pending: Pending, operation: Operation) -> bool:
     """Whether state already says all that a restart needs of a running operation."""
@@ -458,18 +397,6 @@ def _same(pending: Pending, operation: Operation) -> bool:
         return False
     known = operation_from_json(pending.operation)
     return (known.handle, known.external_id) == (operation.handle, operation.external_id)
-
-
-def _operation_of(observed: Observed, key: str) -> Operation:
-    status = OperationStatus.SUCCEEDED if observed.ready else OperationStatus.RUNNING
-    return Operation(
-        key,
-        status,
-        observed.external_id,
-        handle={"external_id": observed.external_id},
-        outputs=observed.outputs,
-        message=f"found as {observed.external_id}",
-    )
 
 
 def _both_ways_out(record: Record) -> str:

@@ -207,7 +207,9 @@ class Planner:
                 base,
                 obstacle=Obstacle.RUNNING,
                 revision=f"v{begun.revision}" if begun.revision else "",
-                reason=f"{begun.action} since {begun.since}",
+                reason=f"{begun.action} since {begun.since}"
+                if begun.sent
+                else f"{begun.action} begun {begun.since} without an answer; apply finds out",
             )
         if resource.nature.is_run:
             open_inputs = {
