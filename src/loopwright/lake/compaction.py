@@ -81,14 +81,16 @@ def _next_run(head: Head, *, dts: Sequence[str] | None, target_bytes: int) -> tu
 def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
     first = run[0]
     streams = [lake.reader.batches(file, COLUMNS, Selection.everything()) for file in run]
-    merged = lake.writer.write(sorted_merge(streams), dt=first.dt, endpoint=first.endpoint)
-    if merged.rows != sum(file.rows for file in run):
-        lake.disk.discard(lake.root / merged.path)
-        raise LakeIntegrityError(f"merging {first.partition} lost rows: nothing was changed")
     removed = tuple(file.path for file in run)
-    lake.manifest.commit(
-        head, added=(merged,), removed=removed, last_seq=head.last_seq, at=lake.clock.now()
-    )
+    files: list[LakeFile] = []
+    with lake.undone_unless_committed(head, files):
+        merged = lake.writer.write(sorted_merge(streams), dt=first.dt, endpoint=first.endpoint)
+        files.append(merged)
+        if merged.rows != sum(file.rows for file in run):
+            raise LakeIntegrityError(f"merging {first.partition} lost rows: nothing was changed")
+        lake.manifest.commit(
+            head, added=(merged,), removed=removed, last_seq=head.last_seq, at=lake.clock.now()
+        )
     for path in removed:
         lake.disk.discard(lake.root / path)
     return merged

@@ -11,7 +11,7 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -39,12 +39,10 @@ class Disk:
 
     def create(self, path: Path, *, mode: int = 0o644) -> BinaryIO:
         """A new file to write; FileExistsError when there is one."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        return os.fdopen(descriptor, "wb", buffering=_BUFFER)
+        return open(path, "xb", buffering=_BUFFER, opener=_opener(mode))
 
     def open_append(self, path: Path, *, mode: int = 0o644) -> BinaryIO:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return os.fdopen(os.open(path, flags, mode), "ab", buffering=_BUFFER)
+        return open(path, "ab", opener=_opener(mode))
 
     def sync_file(self, handle: BinaryIO) -> None:
         handle.flush()
@@ -147,6 +145,10 @@ class Disk:
     @staticmethod
     def _temporary(path: Path) -> Path:
         return path.with_name(f".{path.name}.{secrets.token_hex(6)}{_TEMPORARY}")
+
+
+def _opener(mode: int) -> Callable[[str, int], int]:
+    return lambda path, flags: os.open(path, flags, mode)
 
 
 def is_temporary(path: Path) -> bool:

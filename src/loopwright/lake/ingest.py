@@ -65,8 +65,11 @@ def append(lake: Lake, records: Iterable[Record]) -> AppendResult:
         if not fresh:
             return AppendResult(0, len(given), None, None)
         first, last = head.last_seq + 1, head.last_seq + len(fresh)
-        added = _write(lake, _rows(fresh, first_seq=first))
-        lake.manifest.commit(head, added=added, last_seq=last, at=lake.clock.now())
+        files: list[LakeFile] = []
+        with lake.undone_unless_committed(head, files):
+            for file in _written(lake, _rows(fresh, first_seq=first)):
+                files.append(file)  # one by one: what is written before a failure is known
+            lake.manifest.commit(head, added=tuple(files), last_seq=last, at=lake.clock.now())
     return AppendResult(len(fresh), len(given) - len(fresh), first, last)
 
 
@@ -97,19 +100,12 @@ def known_calls(lake: Lake, head: Head, call_ids: Sequence[str]) -> set[str]:
     return known
 
 
-def _write(lake: Lake, rows: Sequence[_Row]) -> tuple[LakeFile, ...]:
-    """One new file a partition; `rows` are sorted. Of a failed batch nothing is left."""
+def _written(lake: Lake, rows: Sequence[_Row]) -> Iterator[LakeFile]:
+    """One new file a partition; `rows` are sorted."""
     lake.keys.ensure({partition_path(row.dt, row.endpoint) for row in rows})
-    files: list[LakeFile] = []
-    try:
-        for (dt, endpoint), run in groupby(rows, key=lambda row: (row.dt, row.endpoint)):
-            records = ({**row.record, "seq": row.seq, "ts": micros(row.record)} for row in run)
-            files.append(lake.writer.write(tables(records), dt=dt, endpoint=endpoint))
-    except Exception:
-        for file in files:
-            lake.disk.discard(lake.root / file.path)
-        raise
-    return tuple(files)
+    for (dt, endpoint), run in groupby(rows, key=lambda row: (row.dt, row.endpoint)):
+        records = ({**row.record, "seq": row.seq, "ts": micros(row.record)} for row in run)
+        yield lake.writer.write(tables(records), dt=dt, endpoint=endpoint)
 
 
 def _rows(records: Sequence[Record], *, first_seq: int) -> list[_Row]:

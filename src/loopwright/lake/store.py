@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -207,6 +208,20 @@ class Lake:
         known = {file.path for file in files}
         found = (path for path in (self.root / CALLS).rglob("*") if path.is_file())
         return {path.relative_to(self.root).as_posix() for path in found} - known
+
+    @contextmanager
+    def undone_unless_committed(self, head: Head, files: list[LakeFile]) -> Iterator[None]:
+        """Remove the new `files` when the block fails before its commit is there.
+
+        A commit that failed half-way may be there all the same, so the manifest is asked.
+        """
+        try:
+            yield
+        except Exception:
+            if self.manifest.head().number == head.number:
+                for file in files:
+                    self.disk.discard(self.root / file.path)
+            raise
 
     def data_keys(self, file: LakeFile) -> DataKeys:
         """The unwrapped keys of one file, as far as the role opens them; recorded like text."""
