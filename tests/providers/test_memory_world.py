@@ -8,9 +8,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.errors import PermanentError
@@ -73,6 +74,19 @@ def test_processes_that_share_a_world_make_each_object_once(tmp_path: Path) -> N
     assert all(maker.communicate()[0].splitlines()[-1] == "key-59" for maker in makers)
     assert [f"key-{number}" for number in range(60)] == [write.key for write in watching.writes]
     assert len(watching.objects("Lake")) == 60
+
+
+def test_who_changes_the_world_keeps_all_others_out_until_done(tmp_path: Path) -> None:
+    path = tmp_path / "world.jsonl"
+    ours, theirs = World(path), World(path)
+    other = Thread(target=lambda: theirs.make("Lake", "theirs"))
+    with ours.changing():
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        ours.make("Lake", "ours")
+    other.join()
+    assert [found.name for found in World(path).objects()] == ["ours", "theirs"]
 
 
 def test_a_torn_last_line_is_as_if_it_was_never_written(tmp_path: Path) -> None:
@@ -138,9 +152,6 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(steps=STEPS)
 def test_a_world_in_a_file_is_the_world_in_memory(
     steps: list[tuple[str, int]],
@@ -159,19 +170,20 @@ def test_a_world_in_a_file_is_the_world_in_memory(
 
 
 def _take(world: World, step: str, number: int) -> None:
-    there = any(found.id == f"id-{number}" for found in world.objects())
-    if step in ("put", "other") and not there:
-        world.put(_lake(number, owner="us"), _write("create", number))
-    elif step == "rename" and there:
-        world.put(_lake(number, name="else", owner="us"), _write("update", number))
-    elif step == "disown" and there:
-        world.put(_lake(number), _write("adopt", number))
-    elif step == "drop" and there:
-        world.drop(f"id-{number}", _write("delete", number))
-    elif step == "note":
-        world.note(_write("delete", number))
-    elif step == "fire":
-        world.fire(f"rule {number}")
+    with world.changing() as contents:
+        there = f"id-{number}" in contents.objects
+        if step in ("put", "other") and not there:
+            world.put(_lake(number, owner="us"), _write("create", number))
+        elif step == "rename" and there:
+            world.put(_lake(number, name="else", owner="us"), _write("update", number))
+        elif step == "disown" and there:
+            world.put(_lake(number), _write("adopt", number))
+        elif step == "drop" and there:
+            world.drop(f"id-{number}", _write("delete", number))
+        elif step == "note":
+            world.note(_write("delete", number))
+        elif step == "fire":
+            world.fire(f"rule {number}")
 
 
 def _told(world: World) -> object:
@@ -192,6 +204,7 @@ def test_a_compacted_world_keeps_the_keys_of_what_is_gone(
         world.put(_lake(number), _write("create", number))
         world.drop(f"id-{number}", _write("delete", number))
     world.put(_lake(7000), _write("create", 7000))
+    world.fire("a rule")
     before = path.stat().st_size
     reopened = World(path)
     assert path.stat().st_size < before / 4
@@ -199,6 +212,7 @@ def test_a_compacted_world_keeps_the_keys_of_what_is_gone(
         assert [found.id for found in seen.objects()] == ["id-7000"]
         with seen.looking() as contents:
             assert contents.by_key["key-3"] == "id-3"
+            assert contents.fired == {"a rule": 1}
 
 
 def test_people_change_the_world_behind_our_back() -> None:

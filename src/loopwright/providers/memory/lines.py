@@ -1,6 +1,7 @@
 """An append-only file of JSON lines that several processes share and that survives kills.
 
-One event is one `write`; what a killed writer left half-written is cut off by the next one.
+One event is one `write`; what was left half-written, by a kill or a full disk, is not read and
+is cut off by the next event.
 Knows nothing of what the events mean.
 """
 
@@ -77,11 +78,9 @@ class LineFile:
                 self._open()
             if os.fstat(self._data).st_size > self._offset:
                 os.ftruncate(self._data, self._offset)
-            written = os.write(self._data, line)
-            if written < len(line):
-                os.ftruncate(self._data, self._offset)
+            if os.write(self._data, line) < len(line):
                 raise OSError(ENOSPC, os.strerror(ENOSPC))
-        self._offset += written
+        self._offset += len(line)
 
     def rewrite(self, events: Iterable[Any]) -> None:
         """Put these events in the place of all others, whole or not at all, under the lock.
