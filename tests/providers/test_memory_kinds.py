@@ -71,6 +71,16 @@ def test_a_dataset_waits_for_the_rows_it_is_to_have() -> None:
     assert bench.create(wanted, "late").outputs["rows"] == 1000
 
 
+def test_what_is_not_there_yet_gives_no_numbers_and_no_reason_to_wait() -> None:
+    bench = Bench()
+    planned = {"source.lake": resolved("Lake", "main"), "dataset": resolved("Dataset", "d")}
+    for kind in ("Dataset", "FineTuneJob"):
+        wanted = target(kind, sampling={"count": 5}, inputs=planned)
+        found = bench.adapter(kind).estimate(wanted, None)
+        assert (None, None, "") == (found.rows, found.cost, found.waiting)
+        assert ("what it reads is not there yet",) == found.notes
+
+
 def test_imported_calls_count_once_their_import_is_done() -> None:
     bench = Bench(lakeCalls=0, jobSeconds={"CallImport": 60})
     lake = resolved("Lake", "main", bench.create(target("Lake", "main", storage="l"), "lake"))

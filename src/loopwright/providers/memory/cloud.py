@@ -81,7 +81,7 @@ class Cloud:
         return kinds.Making(
             target,
             number=1 + max(versions, default=0),
-            population=population(contents, target, self.now()),
+            population=population(contents, target, self.now()) or 0,
             score=self.settings.scores.get(target.address.name),
         )
 

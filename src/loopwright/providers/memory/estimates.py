@@ -15,9 +15,11 @@ _PRICES = {
     "EvalRun": "inputPerMillionTokens",
 }
 
+_NO_SOURCE = "what it reads is not there yet"
 
-def population(contents: Contents, target: Target, now: float) -> int:
-    """Calls in the lake or inference dataset that a target reads; 0 for other kinds."""
+
+def population(contents: Contents, target: Target, now: float) -> int | None:
+    """Calls in the lake or inference dataset that a target reads; None: there is none yet."""
     source = target.spec.get("source", {})
     if name := source.get("inferenceDataset"):
         return max(
@@ -26,12 +28,12 @@ def population(contents: Contents, target: Target, now: float) -> int:
                 for export in contents.by_kind.get("Export", {}).values()
                 if export.spec["to"].get("inferenceDataset") == name
             ),
-            default=0,
+            default=None,
         )
     named = target.inputs.get("source.lake")
     lake = contents.objects.get(named.external_id) if named else None
     if lake is None:
-        return 0
+        return None
     imported = (
         int(found.outputs.get("calls", 0))
         for found in contents.by_kind.get("CallImport", {}).values()
@@ -50,7 +52,7 @@ def estimate(
     target: Target,
     last: LastRun | None,
     *,
-    population: int,
+    population: int | None,
     hours: float,
     prices: Mapping[str, Any],
 ) -> Estimate:
@@ -61,6 +63,8 @@ def estimate(
     if kind not in _PRICES:
         return Estimate(hours=Range.exact(hours)) if hours else Estimate()
     rows = _rows(target)
+    if rows is None:
+        return Estimate(hours=Range.exact(hours), notes=(_NO_SOURCE,))
     epochs = float(target.spec.get("hyperparameters", {}).get("epochs", 1))
     tokens = rows * TOKENS_PER_ROW * epochs
     return Estimate(
@@ -72,7 +76,9 @@ def estimate(
     )
 
 
-def _dataset(target: Target, last: LastRun | None, population: int) -> Estimate:
+def _dataset(target: Target, last: LastRun | None, population: int | None) -> Estimate:
+    if population is None:
+        return Estimate(notes=(_NO_SOURCE,))
     rows = sampled(target.spec.get("sampling", {}), population)
     before = int(last.outputs.get("population", 0)) if last else None
     return Estimate(
@@ -84,9 +90,9 @@ def _dataset(target: Target, last: LastRun | None, population: int) -> Estimate:
     )
 
 
-def _rows(target: Target) -> int:
-    """Rows of the dataset that a run is fed with; 100 where it is fed with a file."""
-    for path in ("dataset", "input.dataset"):
-        if found := target.inputs.get(path):
-            return int(found.outputs.get("trainRows", 0))
-    return 100
+def _rows(target: Target) -> int | None:
+    """Rows of the dataset that feeds a run, None before there is one; 100 where a file does."""
+    found = target.inputs.get("dataset") or target.inputs.get("input.dataset")
+    if found is None:
+        return 100
+    return int(found.outputs["trainRows"]) if "trainRows" in found.outputs else None
