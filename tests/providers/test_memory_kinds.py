@@ -77,8 +77,8 @@ def test_what_is_not_there_yet_gives_no_numbers_and_no_reason_to_wait() -> None:
     for kind in ("Dataset", "FineTuneJob"):
         wanted = target(kind, sampling={"count": 5}, inputs=planned)
         found = bench.adapter(kind).estimate(wanted, None)
-        assert (None, None, "") == (found.rows, found.cost, found.waiting)
-        assert ("what it reads is not there yet",) == found.notes
+        assert (found.rows, found.cost, found.waiting) == (None, None, "")
+        assert found.notes == ("what it reads is not there yet",)
 
 
 def test_imported_calls_count_once_their_import_is_done() -> None:
