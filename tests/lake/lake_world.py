@@ -1,4 +1,4 @@
-"""Small lakes, made-up calls, and disks that crash, fill up or forget, for the tests of the lake."""
+"""Small lakes, made-up calls, and disks that crash, fill up or forget what was not synced."""
 
 from __future__ import annotations
 

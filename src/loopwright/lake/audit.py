@@ -19,7 +19,6 @@ from typing import Any
 import orjson
 
 from loopwright.clock import Clock, from_text, to_text
-from loopwright.errors import LakeError
 from loopwright.lake.disk import Disk
 
 
@@ -56,19 +55,24 @@ class AuditLog:
         Raises LakeError when it cannot be recorded: then no text may be read.
         """
         opening, count = secrets.token_hex(8), RowCount()
-        self._add(opening=opening, who=current_user(), purpose=purpose, query=query)
+        self._add(
+            opening=opening,
+            at=to_text(self._clock.now()),
+            who=current_user(),
+            purpose=purpose,
+            query=query,
+        )
         try:
             yield count
         finally:
             self._add(opening=opening, rows=count.rows)
 
     def openings(self) -> list[TextOpening]:
-        """Every recorded opening, the oldest first. A torn last line is left out."""
-        if not self._path.exists():
-            return []
+        """Every recorded opening, the oldest first. `findings` names the lines that are torn."""
         found: dict[str, dict[str, Any]] = {}
-        for line in self._lines():
-            found.setdefault(line["opening"], {}).update(line)
+        for _, line in self._lines():
+            if line is not None:
+                found.setdefault(line["opening"], {}).update(line)
         return [
             TextOpening(
                 from_text(one["at"]), one["who"], one["purpose"], one["query"], one.get("rows")
@@ -76,19 +80,33 @@ class AuditLog:
             for one in found.values()
         ]
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        complete, _, _ = self._path.read_bytes().rpartition(b"\n")
-        for number, line in enumerate(complete.splitlines(), start=1):
+    def findings(self) -> list[str]:
+        """The lines that a crash tore or somebody changed."""
+        return [
+            f"line {number} of {self._path} is damaged"
+            for number, line in self._lines()
+            if line is None
+        ]
+
+    def _lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        content = self._path.read_bytes() if self._path.exists() else b""
+        for number, line in enumerate(content.splitlines(), start=1):
             try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise LakeError(
-                    f"line {number} of the audit log {self._path} is damaged"
-                ) from error
+                yield number, orjson.loads(line)
+            except orjson.JSONDecodeError:
+                yield number, None
 
     def _add(self, **facts: Any) -> None:
-        line = {**facts, "at": to_text(self._clock.now())} if "who" in facts else facts
-        self._disk.append(self._path, orjson.dumps(line) + b"\n")
+        line = orjson.dumps(facts) + b"\n"
+        self._disk.append(self._path, b"\n" + line if self._torn() else line)
+
+    def _torn(self) -> bool:
+        """Whether the last line never got its end, so that the next one must not join it."""
+        if not self._path.exists() or not self._path.stat().st_size:
+            return False
+        with self._path.open("rb") as handle:
+            handle.seek(-1, os.SEEK_END)
+            return handle.read(1) != b"\n"
 
 
 def current_user() -> str:

@@ -196,12 +196,13 @@ class Lake:
         if broken := self.manifest.findings():
             return broken
         files = self.manifest.head().files
-        findings = [found for file in files if (found := self._finding(file))]
-        return findings + [
+        strays = (
             f"{path} is not in the manifest"
             for path in sorted(self.stray_files(files))
             if not is_temporary(self.root / path)
-        ]
+        )
+        found = (self._finding(file) for file in files)
+        return [*filter(None, found), *strays, *self.audit.findings()]
 
     def stray_files(self, files: Collection[LakeFile]) -> set[str]:
         """Paths under calls/ that no commit names: what a crashed or running write left."""
