@@ -156,7 +156,7 @@ class RealisedSpec(Spec):
             if name not in known:
                 near = nearest(name, known)
                 advice = f"; did you mean {near!r}?" if near else ""
-                why = f"lifecycle.ignoreChanges: the spec has no field {name!r}{advice}"
+                why = f"has no field {name!r} for lifecycle.ignoreChanges to name{advice}"
                 raise PydanticCustomError("ignored_field", "{why}", {"why": why})
         return self
 

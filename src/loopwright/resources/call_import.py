@@ -9,6 +9,7 @@ from pydantic import Field
 from loopwright.resources.address import Address
 from loopwright.resources.base import Many, Nature, RealisedSpec, Resource
 from loopwright.resources.markers import MANIFEST_PATH, Ref
+from loopwright.resources.rules import NotEmpty
 
 
 class CallImportSpec(RealisedSpec):
@@ -17,8 +18,7 @@ class CallImportSpec(RealisedSpec):
     lake: Annotated[str, Ref(("Lake",))] = Field(
         description="The lake that takes the calls.", examples=["main"]
     )
-    files: Annotated[Many[str], MANIFEST_PATH] = Field(
-        min_length=1,
+    files: Annotated[Many[str], NotEmpty(), MANIFEST_PATH] = Field(
         description="JSONL files of recorded calls, plain or gzip, relative to this manifest. "
         "Their order does not matter; a file imported twice adds nothing.",
         examples=[["calls/support-desk.jsonl.gz"]],

@@ -15,7 +15,7 @@ from loopwright.resources.base import Many, Model, Nature, Resource, SeriesSpec,
 from loopwright.resources.inference import inference_dataset
 from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref, Said
 from loopwright.resources.references import Found
-from loopwright.resources.rules import AtMostOne, ExactlyOne, Requires, checked, schema_of
+from loopwright.resources.rules import AtMostOne, ExactlyOne, NotEmpty, Requires, checked, schema_of
 
 _MOMENT = re.compile(
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -29,7 +29,7 @@ def _moment(text: str) -> str:
             raise ValueError(text)
         from_text(text)
     except ValueError as error:
-        why = f"{text!r} is not a date; write 2026-10-01 or 2026-10-01T08:00:00Z"
+        why = f"must be a date such as 2026-10-01 or 2026-10-01T08:00:00Z, but is {text!r}"
         raise PydanticCustomError("date", "{why}", {"why": why}) from error
     return text
 
@@ -45,7 +45,7 @@ Moment = Annotated[
 _SOURCE = ExactlyOne(("lake", "inferenceDataset"))
 _SIZE = (
     AtMostOne(("ratio", "count")),
-    Requires("order", ("count",), "order goes with count; a ratio is always random"),
+    Requires("order", ("count",), "takes order only with count; a ratio is always random"),
 )
 _INDEPENDENT_IS_RANDOM = {
     "$comment": "independent only without order, or with order random",
@@ -73,14 +73,15 @@ class Source(Model):
     _one = model_validator(mode="after")(checked(_SOURCE))
 
 
-def _check_json_schema(schema: dict[str, Any]) -> None:
+def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     from jsonschema import Draft202012Validator, SchemaError
 
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        why = f"responseSchema is not a JSON Schema: {error.message}"
+        why = f"is not a JSON Schema: {error.message}"
         raise PydanticCustomError("json_schema", "{why}", {"why": why}) from error
+    return schema
 
 
 class Filter(Model):
@@ -107,20 +108,18 @@ class Filter(Model):
         description="SQL condition over the metadata columns.",
         examples=["input_tokens < 4000 AND NOT has_tools"],
     )
-    response_schema: dict[str, Any] | None = Field(
+    response_schema: Annotated[dict[str, Any], AfterValidator(_json_schema)] | None = Field(
         None,
         description="JSON Schema that the answer must satisfy as JSON.",
         examples=[{"type": "object", "required": ["queue"]}],
     )
 
     @model_validator(mode="after")
-    def _can_match(self) -> Filter:
+    def _dates_in_order(self) -> Filter:
         if self.from_ and self.to and from_text(self.from_) >= from_text(self.to):
             raise PydanticCustomError(
-                "date_order", "from must be before to, which is exclusive; no call can match"
+                "date_order", "matches no call: from must be before to, which is exclusive"
             )
-        if self.response_schema is not None:
-            _check_json_schema(self.response_schema)
         return self
 
 
@@ -156,7 +155,7 @@ class Sampling(Model):
         if self.independent and self.order not in (None, "random"):
             raise PydanticCustomError(
                 "independent_order",
-                "independent draws are random; leave out order: {order}",
+                "is random where it is independent; leave out order: {order}",
                 {"order": self.order},
             )
         return self
@@ -168,8 +167,8 @@ Outcome = Literal["ok", "cached", "filtered", "timeout", "client_abort", "upstre
 class Cleaning(Model):
     """What is left out of a sample, each with a counted reason."""
 
-    outcomes: Many[Outcome] = Field(
-        ("ok",), min_length=1, description="Outcomes that stay.", examples=[["ok", "cached"]]
+    outcomes: Annotated[Many[Outcome], NotEmpty()] = Field(
+        ("ok",), description="Outcomes that stay.", examples=[["ok", "cached"]]
     )
     dedup: Literal["exact", "none"] = Field(
         "exact",
@@ -186,7 +185,7 @@ class Cleaning(Model):
     @model_validator(mode="after")
     def _bounds(self) -> Cleaning:
         if self.min_tokens and self.max_tokens and self.min_tokens > self.max_tokens:
-            raise PydanticCustomError("bounds", "minTokens is above maxTokens; nothing would stay")
+            raise PydanticCustomError("bounds", "leaves nothing: minTokens is above maxTokens")
         return self
 
 

@@ -22,7 +22,7 @@ def _compiles(patterns: dict[str, str]) -> dict[str, str]:
         try:
             re.compile(pattern)
         except re.error as error:
-            why = f"the pattern {label!r} is not a regular expression: {error}"
+            why = f"holds {label!r}, which is not a regular expression: {error}"
             raise PydanticCustomError("pattern", "{why}", {"why": why}) from error
     return patterns
 

@@ -18,7 +18,7 @@ def parse_duration(text: str) -> int:
     """Seconds in `30s`, `10m`, `12h`, `7d` or `2w`. Raises ValueError."""
     match = _DURATION.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a duration; write 30s, 10m, 12h, 7d or 2w")
+        raise ValueError(f"must be a duration such as 30s, 10m, 12h, 7d or 2w, but is {text!r}")
     return int(match[1]) * _SECONDS[match[2]]
 
 
@@ -32,7 +32,7 @@ def _checked_duration(text: str) -> str:
 
 def _positive(text: str) -> str:
     if parse_duration(text) == 0:
-        raise PydanticCustomError("duration", "{why}", {"why": f"{text!r} is no time at all"})
+        raise PydanticCustomError("duration", "{why}", {"why": f"must be longer than {text}"})
     return text
 
 

@@ -153,12 +153,9 @@ class EndpointSpec(RealisedSpec):
     @model_validator(mode="after")
     def _preset_is_the_providers(self) -> EndpointSpec:
         if self.type == "preset" and (self.promote or self.model.base is None):
-            what = "nothing can be promoted to it" if self.promote else "write model: base"
+            what = "has nothing promoted to it" if self.promote else "serves a base model"
             raise PydanticCustomError(
-                "preset",
-                "a preset endpoint serves a base model of the provider: {what}, or make it "
-                "type: custom",
-                {"what": what},
+                "preset", "of type preset {what}; make it type: custom", {"what": what}
             )
         return self
 

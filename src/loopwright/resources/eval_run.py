@@ -36,7 +36,7 @@ class EvalRunSpec(SeriesSpec):
     def _compares(self) -> EvalRunSpec:
         if self.baseline == self.endpoint:
             raise PydanticCustomError(
-                "same_endpoint", "baseline is the evaluated endpoint itself; name another, or none"
+                "same_endpoint", "compares an endpoint with itself; name another baseline, or none"
             )
         return self
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from loopwright.resources.base import Many, Model, Nature, Resource, Spec
 from loopwright.resources.markers import MANIFEST_PATH, NAME_PATTERN, Edge, Ref
-from loopwright.resources.rules import ExactlyOne, checked, schema_of
+from loopwright.resources.rules import ExactlyOne, NotEmpty, checked, schema_of
 
 _PARAPHRASES = {"name": "paraphrases", "file": "eval/paraphrases.jsonl", "method": "exactMatch"}
 _ROUTING = {"name": "routing", "datasets": [_PARAPHRASES]}
@@ -71,30 +71,28 @@ class Capability(Model):
     """An ability, scored by one or more datasets."""
 
     name: str = Field(min_length=1, description="Name in reports.", examples=["routing"])
-    datasets: Many[SuiteDataset] = Field(
-        min_length=1,
+    datasets: Annotated[Many[SuiteDataset], NotEmpty()] = Field(
         description="What it is scored on.",
         examples=[[_PARAPHRASES]],
     )
 
     @model_validator(mode="after")
     def _distinct(self) -> Capability:
-        _refuse_repeated("dataset names of a capability", [one.name for one in self.datasets])
+        _refuse_repeated("dataset", [one.name for one in self.datasets])
         return self
 
 
 class EvalSuiteSpec(Spec):
     """Capabilities and their datasets."""
 
-    capabilities: Many[Capability] = Field(
-        min_length=1,
+    capabilities: Annotated[Many[Capability], NotEmpty()] = Field(
         description="The composite score is the mean of these.",
         examples=[[_ROUTING]],
     )
 
     @model_validator(mode="after")
     def _distinct(self) -> EvalSuiteSpec:
-        _refuse_repeated("capability names", [one.name for one in self.capabilities])
+        _refuse_repeated("capability", [one.name for one in self.capabilities])
         return self
 
 
@@ -102,7 +100,7 @@ def _refuse_repeated(what: str, names: list[str]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PydanticCustomError(
             "distinct",
-            "{what} must differ; {twice} is there twice",
+            "holds the {what} {twice} twice; names must differ",
             {"what": what, "twice": ", ".join(twice)},
         )
 

@@ -24,7 +24,7 @@ from loopwright.manifests.wording import example
 from loopwright.resources.base import API_VERSION, Nature, Resource
 from loopwright.resources.markers import Edge, Marker, Ref, Said
 from loopwright.resources.registry import kinds, resource_class
-from loopwright.resources.rules import words_of
+from loopwright.resources.rules import NotEmpty, words_of
 
 _NATURES = {
     Nature.CONFIG: "config: settings for others; nothing is made of it",
@@ -249,6 +249,8 @@ def _bound(mark: Any) -> str:
             return f"below {bound}"
         case annotated_types.Le(le=bound):
             return f"at most {bound}"
+        case NotEmpty():
+            return "not empty"
         case annotated_types.MinLen(min_length=bound):
             return "not empty" if bound == 1 else f"at least {bound} long"
         case annotated_types.MaxLen(max_length=bound):

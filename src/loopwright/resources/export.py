@@ -17,10 +17,10 @@ from loopwright.resources.rules import ExactlyOne, Requires, checked, schema_of
 
 _SOURCE = (
     ExactlyOne(("dataset", "inferenceDataset", "query", "template")),
-    Requires("query", ("lake",), "a query names the lake that it reads: lake"),
-    Requires("template", ("lake",), "a template names the lake that it reads: lake"),
-    Requires("lake", ("query", "template"), "lake goes with query or template"),
-    Requires("parameters", ("template",), "parameters go with template"),
+    Requires("query", ("lake",), "takes query only with lake, the one that it reads"),
+    Requires("template", ("lake",), "takes template only with lake, the one that it reads"),
+    Requires("lake", ("query", "template"), "takes lake only with query or template"),
+    Requires("parameters", ("template",), "takes parameters only with template"),
 )
 _DESTINATION = ExactlyOne(("inferenceDataset", "path", "providerDataset"))
 
@@ -111,7 +111,7 @@ class ExportSpec(RealisedSpec):
         if named and whole and named != whole:
             raise PydanticCustomError(
                 "name_kept",
-                "a whole dataset keeps its name at the provider; write providerDataset: {name}",
+                "renames a whole dataset, which keeps its name; write providerDataset: {name}",
                 {"name": whole},
             )
         return self

@@ -83,9 +83,7 @@ class FineTuneJobSpec(SeriesSpec):
         if held_out and Pointer.parse(held_out) == Pointer.parse(self.dataset):
             raise PydanticCustomError(
                 "held_out",
-                "validation.dataset is the training data itself; name another dataset, or write "
-                "validation: {open}percentage: 5{close}",
-                {"open": "{", "close": "}"},
+                "validates on its training data; name another dataset, or give a percentage",
             )
         return self
 

@@ -33,7 +33,7 @@ class Retention(Model):
         if parse_duration(self.text) > parse_duration(self.metadata):
             raise PydanticCustomError(
                 "retention",
-                "text cannot outlive its metadata ({metadata}); give text {metadata} or less",
+                "keeps text longer than its metadata; give text {metadata} or less",
                 {"metadata": self.metadata},
             )
         return self

@@ -104,9 +104,10 @@ class Ref:
 
     def _bad(self, text: str) -> str:
         forms = " or ".join(f"{kind}/name" for kind in self.kinds)
-        return f"{text!r} is not a reference to {' or '.join(self.kinds)}; write {forms}"
+        kinds = " or ".join(self.kinds)
+        return f"must be a reference to {kinds}, written {forms}, but is {text!r}"
 
     def _no_revision(self, text: str) -> str:
         if self.revisions:
-            return f"{text!r} has nothing after the @; write a revision number or an alias"
-        return f"{text!r} names a revision, but this reference follows the current one"
+            return f"must have a revision number or an alias after the @, but is {text!r}"
+        return f"follows the current revision and cannot name one, as {text!r} does"

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Rule(Protocol):
-    """Names are those of YAML."""
+    """Names are those of YAML. Messages go on from the field's name: `sampling` takes ..."""
 
     def broken(self, given: frozenset[str]) -> str:
         """What is wrong with these fields being the given ones; "" when nothing is."""
@@ -40,7 +40,7 @@ class ExactlyOne:
         if len(found) == 1:
             return ""
         state = f"{' and '.join(found)} are given" if found else "none is given"
-        return f"give exactly one of {', '.join(self.names)}; {state}"
+        return f"needs exactly one of {', '.join(self.names)}; {state}"
 
     def schema(self) -> dict[str, Any]:
         words = f"exactly one of {', '.join(self.names)}"
@@ -55,7 +55,7 @@ class AtMostOne:
 
     def broken(self, given: frozenset[str]) -> str:
         found = [name for name in self.names if name in given]
-        return f"give {' or '.join(self.names)}, not both" if len(found) > 1 else ""
+        return f"takes {' or '.join(self.names)}, not both" if len(found) > 1 else ""
 
     def schema(self) -> dict[str, Any]:
         words = f"at most one of {', '.join(self.names)}"
@@ -78,6 +78,28 @@ class Requires:
         words = f"{self.name} only with {' or '.join(self.others)}"
         beside = {"anyOf": [_given(name) for name in self.others]}
         return {"$comment": words, "if": _given(self.name), "then": beside}
+
+
+@dataclass(frozen=True)
+class NotEmpty:
+    """A list with at least one entry; said only when its entries are sound."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(schema) | {"minItems": 1}
+
+    def check(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Raises pydantic's own error, so that it is worded like every bound."""
+        if not entries:
+            facts = {"field_type": "List", "min_length": 1, "actual_length": 0}
+            raise PydanticKnownError("too_short", facts)
+        return entries
 
 
 def schema_of(*rules: Rule, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:

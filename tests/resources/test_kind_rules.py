@@ -1,0 +1,443 @@
+"""Every rule of every kind, with the message that a person reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from declaring import PROVIDER, declared, document, told
+
+CUSTOM = document("Endpoint", "chat", {"provider": "cloud", "model": {"base": "tiny"}})
+PRESET = document(
+    "Endpoint", "ready", {"provider": "cloud", "type": "preset", "model": {"base": "tiny"}}
+)
+LAKE = document("Lake", "main", {"provider": "cloud", "storage": "lake"})
+DATASET = document("Dataset", "d", {"provider": "cloud", "source": {"lake": "main"}})
+JOB = document("FineTuneJob", "x", {"provider": "cloud", "base": "tiny", "dataset": "d"})
+SUITE_OF_NOTHING = {"name": "a", "file": "a.jsonl", "method": "f1"}
+BASE = PROVIDER + CUSTOM + PRESET + LAKE + DATASET + JOB
+
+Case = tuple[str, dict[str, Any], str, str]
+
+ONE_DOCUMENT: dict[str, Case] = {
+    "ratio of zero": (
+        "Dataset",
+        {"source": {"lake": "main"}, "sampling": {"ratio": 0}},
+        "spec.sampling.ratio",
+        "`ratio` must be greater than 0, but is 0",
+    ),
+    "ratio above one": (
+        "Dataset",
+        {"source": {"lake": "main"}, "sampling": {"ratio": 20}},
+        "spec.sampling.ratio",
+        "`ratio` must be at most 1, but is 20",
+    ),
+    "count of zero": (
+        "Dataset",
+        {"source": {"lake": "main"}, "sampling": {"count": 0}},
+        "spec.sampling.count",
+        "`count` must be greater than 0, but is 0",
+    ),
+    "ratio and count": (
+        "Dataset",
+        {"source": {"lake": "main"}, "sampling": {"ratio": 0.2, "count": 5}},
+        "spec.sampling",
+        "give ratio or count, not both",
+    ),
+    "order without count": (
+        "Dataset",
+        {"source": {"lake": "main"}, "sampling": {"ratio": 0.2, "order": "random"}},
+        "spec.sampling",
+        "order goes with count; a ratio is always random",
+    ),
+    "independent draws in order of time": (
+        "Dataset",
+        {
+            "source": {"lake": "main"},
+            "sampling": {"count": 5, "order": "chronological", "independent": True},
+        },
+        "spec.sampling",
+        "independent draws are random; leave out order: chronological",
+    ),
+    "another format": (
+        "Dataset",
+        {"source": {"lake": "main"}, "format": "dpo"},
+        "spec.format",
+        '`format` cannot be the text "dpo"',
+    ),
+    "a new dataset and a version": (
+        "Dataset",
+        {"source": {"lake": "main"}, "target": {"new": "a", "versionOf": "d"}},
+        "spec.target",
+        "give new or versionOf, not both",
+    ),
+    "no source": (
+        "Dataset",
+        {"source": {}},
+        "spec.source",
+        "give exactly one of lake, inferenceDataset; none is given",
+    ),
+    "dates the wrong way round": (
+        "Dataset",
+        {"source": {"lake": "main"}, "filter": {"from": "2026-10-02", "to": "2026-10-02"}},
+        "spec.filter",
+        "from must be before to, which is exclusive; no call can match",
+    ),
+    "not a date": (
+        "Dataset",
+        {"source": {"lake": "main"}, "filter": {"from": "last week"}},
+        "spec.filter.from",
+        "'last week' is not a date; write 2026-10-01 or 2026-10-01T08:00:00Z",
+    ),
+    "not a day of the calendar": (
+        "Dataset",
+        {"source": {"lake": "main"}, "filter": {"from": "2026-02-30"}},
+        "spec.filter.from",
+        "'2026-02-30' is not a date; write 2026-10-01 or 2026-10-01T08:00:00Z",
+    ),
+    "a response schema that is none": (
+        "Dataset",
+        {"source": {"lake": "main"}, "filter": {"responseSchema": {"type": "objekt"}}},
+        "spec.filter",
+        "responseSchema is not a JSON Schema: 'objekt' is not valid under any of the given schemas",
+    ),
+    "token bounds the wrong way round": (
+        "Dataset",
+        {"source": {"lake": "main"}, "cleaning": {"minTokens": 9, "maxTokens": 8}},
+        "spec.cleaning",
+        "minTokens is above maxTokens; nothing would stay",
+    ),
+    "an outcome that no call has": (
+        "Dataset",
+        {"source": {"lake": "main"}, "cleaning": {"outcomes": ["okay"]}},
+        "spec.cleaning.outcomes[0]",
+        '`outcomes[0]` cannot be the text "okay"',
+    ),
+    "everything held out": (
+        "Dataset",
+        {"source": {"lake": "main"}, "split": {"validation": 1}},
+        "spec.split.validation",
+        "`validation` must be less than 1, but is 1",
+    ),
+    "a revision every moment": (
+        "Dataset",
+        {"source": {"lake": "main"}, "trigger": {"every": "0s"}},
+        "spec.trigger.every",
+        "'0s' is no time at all",
+    ),
+    "not a duration": (
+        "Dataset",
+        {"source": {"lake": "main"}, "trigger": {"every": "weekly"}},
+        "spec.trigger.every",
+        "'weekly' is not a duration; write 30s, 10m, 12h, 7d or 2w",
+    ),
+    "ignoring a field that is none": (
+        "Lake",
+        {"storage": "lake2", "lifecycle": {"ignoreChanges": ["retension.text"]}},
+        "spec",
+        "lifecycle.ignoreChanges: the spec has no field 'retension'; did you mean 'retention'?",
+    ),
+    "text that outlives its call": (
+        "Lake",
+        {"storage": "lake2", "retention": {"text": "53w", "metadata": "52w"}},
+        "spec.retention",
+        "text cannot outlive its metadata (52w); give text 52w or less",
+    ),
+    "a reference of the wrong kind": (
+        "Delivery",
+        {"endpoint": "chat", "lake": "Dataset/d"},
+        "spec.lake",
+        "'Dataset/d' is not a reference to Lake; write Lake/name",
+    ),
+    "a revision where the current one is meant": (
+        "Delivery",
+        {"endpoint": "chat", "lake": "main@2"},
+        "spec.lake",
+        "'main@2' names a revision, but this reference follows the current one",
+    ),
+    "a pattern that is no regular expression": (
+        "Delivery",
+        {"endpoint": "chat", "lake": "main", "redaction": {"patterns": {"id": "("}}},
+        "spec.redaction.patterns",
+        "the pattern 'id' is not a regular expression: "
+        "missing ), unterminated subpattern at position 0",
+    ),
+    "a share of calls above all": (
+        "Delivery",
+        {"endpoint": "chat", "lake": "main", "rate": 1.5},
+        "spec.rate",
+        "`rate` must be at most 1, but is 1.5",
+    ),
+    "two models at once": (
+        "Endpoint",
+        {"model": {"base": "tiny", "fineTuneJob": "x"}},
+        "spec.model",
+        "give exactly one of base, model, fineTuneJob, upstream; base and fineTuneJob are given",
+    ),
+    "no model": (
+        "Endpoint",
+        {"model": {}},
+        "spec.model",
+        "give exactly one of base, model, fineTuneJob, upstream; none is given",
+    ),
+    "promotion to a preset endpoint": (
+        "Endpoint",
+        {
+            "type": "preset",
+            "model": {"base": "tiny"},
+            "promote": {"from": "x", "gate": {"evalRun": "e"}},
+        },
+        "spec",
+        "a preset endpoint serves a base model of the provider: nothing can be promoted to it, "
+        "or make it type: custom",
+    ),
+    "a tuned model on a preset endpoint": (
+        "Endpoint",
+        {"type": "preset", "model": {"fineTuneJob": "x"}},
+        "spec",
+        "a preset endpoint serves a base model of the provider: write model: base, "
+        "or make it type: custom",
+    ),
+    "another training type": (
+        "FineTuneJob",
+        {"base": "tiny", "dataset": "d", "trainingType": "DPO"},
+        "spec.trainingType",
+        '`trainingType` cannot be the text "DPO"',
+    ),
+    "nothing to start from": (
+        "FineTuneJob",
+        {"dataset": "d"},
+        "spec",
+        "give exactly one of base, model; none is given",
+    ),
+    "validation on the training data": (
+        "FineTuneJob",
+        {"base": "tiny", "dataset": "d@2", "validation": {"dataset": "Dataset/d@2"}},
+        "spec",
+        "validation.dataset is the training data itself; name another dataset, "
+        "or write validation: {percentage: 5}",
+    ),
+    "no dataset": (
+        "FineTuneJob",
+        {"base": "tiny"},
+        "spec.dataset",
+        "`spec` needs the field `dataset`",
+    ),
+    "weights in two places": (
+        "Model",
+        {"weights": {"path": "a", "providerId": "b"}},
+        "spec.weights",
+        "give exactly one of path, providerId; path and providerId are given",
+    ),
+    "a query without its lake": (
+        "Export",
+        {"source": {"query": "SELECT 1"}, "to": {"path": "out"}},
+        "spec.source",
+        "a query names the lake that it reads: lake",
+    ),
+    "a lake beside a dataset": (
+        "Export",
+        {"source": {"dataset": "d", "lake": "main"}, "to": {"path": "out"}},
+        "spec.source",
+        "lake goes with query or template",
+    ),
+    "parameters without a template": (
+        "Export",
+        {"source": {"dataset": "d", "parameters": {"days": 7}}, "to": {"path": "out"}},
+        "spec.source",
+        "parameters go with template",
+    ),
+    "two destinations": (
+        "Export",
+        {"source": {"dataset": "d"}, "to": {"path": "out", "inferenceDataset": "a"}},
+        "spec.to",
+        "give exactly one of inferenceDataset, path, providerDataset; "
+        "inferenceDataset and path are given",
+    ),
+    "a whole dataset under another name": (
+        "Export",
+        {"source": {"dataset": "d@2"}, "to": {"providerDataset": "e"}},
+        "spec",
+        "a whole dataset keeps its name at the provider; write providerDataset: d",
+    ),
+    "a whole inference dataset under another name": (
+        "Export",
+        {"source": {"inferenceDataset": "d"}, "to": {"providerDataset": "e"}},
+        "spec",
+        "a whole dataset keeps its name at the provider; write providerDataset: d",
+    ),
+    "another file format": (
+        "Export",
+        {"source": {"dataset": "d"}, "to": {"path": "out"}, "format": "csv"},
+        "spec.format",
+        '`format` cannot be the text "csv"',
+    ),
+    "nobody to answer": (
+        "BatchInference",
+        {"input": {"file": "q.jsonl"}, "output": "out"},
+        "spec",
+        "give exactly one of endpoint, model; none is given",
+    ),
+    "no files to import": (
+        "CallImport",
+        {"lake": "main", "files": []},
+        "spec.files",
+        "`files` must have at least 1 entry, but is a list",
+    ),
+    "an evaluation without endpoint": (
+        "EvalRun",
+        {"suite": "s"},
+        "spec.endpoint",
+        "`spec` needs the field `endpoint`",
+    ),
+    "an endpoint compared with itself": (
+        "EvalRun",
+        {"suite": "s", "endpoint": "chat", "baseline": "Endpoint/chat"},
+        "spec",
+        "baseline is the evaluated endpoint itself; name another, or none",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONE_DOCUMENT)
+def test_rule_within_one_document(name: str, tmp_path: Path) -> None:
+    kind, spec, field, message = ONE_DOCUMENT[name]
+    text = BASE + document(kind, "broken", {"provider": "cloud"} | spec)
+    assert told(declared(tmp_path, text).diagnostics) == [(field, message)]
+
+
+def test_capability_names_of_a_suite_differ(tmp_path: Path) -> None:
+    one = {"name": "routing", "datasets": [SUITE_OF_NOTHING]}
+    text = document("EvalSuite", "s", {"capabilities": [one, one]})
+    assert told(declared(tmp_path, text).diagnostics) == [
+        ("spec", "capability names must differ; routing is there twice")
+    ]
+
+
+def test_dataset_names_of_a_capability_differ(tmp_path: Path) -> None:
+    one = {"name": "routing", "datasets": [SUITE_OF_NOTHING, SUITE_OF_NOTHING]}
+    text = document("EvalSuite", "s", {"capabilities": [one]})
+    assert told(declared(tmp_path, text).diagnostics) == [
+        ("spec.capabilities[0]", "dataset names of a capability must differ; a is there twice")
+    ]
+
+
+@pytest.mark.parametrize("currency", ["yuan", "cny", "CNYX"])
+def test_currency_is_a_code(currency: str, tmp_path: Path) -> None:
+    text = document("Provider", "p", {"type": "memory", "prices": {"currency": currency}})
+    found = declared(tmp_path, text).diagnostics
+    assert [one.field for one in found] == ["spec.prices.currency"]
+
+
+SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
+    "delivery on a preset endpoint": (
+        document("Delivery", "v", {"provider": "cloud", "endpoint": "ready", "lake": "main"}),
+        "spec.endpoint",
+        "Endpoint/ready is a preset endpoint: its calls cannot be delivered; "
+        "use an endpoint of type custom",
+    ),
+    "two deliveries of one endpoint": (
+        document("Delivery", "v", {"provider": "cloud", "endpoint": "chat", "lake": "main"})
+        + document(
+            "Delivery", "w", {"provider": "cloud", "endpoint": "Endpoint/chat", "lake": "main"}
+        ),
+        "spec.endpoint",
+        "the calls of Endpoint/chat: Delivery/v has that already, in {file}:59",
+    ),
+    "two lakes in one place": (
+        document("Lake", "other", {"provider": "cloud", "storage": "lake/"}),
+        "spec.storage",
+        "the storage 'lake' of Provider/cloud: Lake/main has that already, in {file}:28",
+    ),
+    "a name that another dataset has": (
+        document(
+            "Dataset",
+            "e",
+            {"provider": "cloud", "source": {"lake": "main"}, "target": {"new": "d"}},
+        ),
+        "spec.target.new",
+        "the dataset name 'd': Dataset/d has that already, in {file}:37",
+    ),
+    "a version of what adds versions itself": (
+        document(
+            "Dataset",
+            "e",
+            {"provider": "cloud", "source": {"lake": "main"}, "target": {"versionOf": "d"}},
+        )
+        + document(
+            "Dataset",
+            "f",
+            {"provider": "cloud", "source": {"lake": "main"}, "target": {"versionOf": "e"}},
+        ),
+        "spec.target.versionOf",
+        "Dataset/e itself adds versions to Dataset/d; name that one",
+    ),
+    "two exports to one inference dataset": (
+        document(
+            "Export",
+            "e",
+            {"provider": "cloud", "source": {"dataset": "d"}, "to": {"inferenceDataset": "i"}},
+        )
+        + document(
+            "Export",
+            "f",
+            {"provider": "cloud", "source": {"dataset": "d"}, "to": {"inferenceDataset": "i"}},
+        ),
+        "spec.to.inferenceDataset",
+        "the inference dataset 'i': Export/e has that already, in {file}:59",
+    ),
+    "an export and answers in one place": (
+        document(
+            "Export",
+            "e",
+            {"provider": "cloud", "source": {"dataset": "d"}, "to": {"path": "out/"}},
+        )
+        + document(
+            "BatchInference",
+            "b",
+            {
+                "provider": "cloud",
+                "endpoint": "chat",
+                "input": {"file": "q.jsonl"},
+                "output": "out",
+            },
+        ),
+        "spec.to.path",
+        "the place 'out': BatchInference/b has that already, in {file}:70",
+    ),
+    "a model of a job's name": (
+        document("Model", "x", {"provider": "cloud", "weights": {"path": "m"}}),
+        "metadata.name",
+        "the job registers Model/x, which is also declared; rename one of them",
+    ),
+    "a gate on the evaluation of something else": (
+        document(
+            "EvalSuite", "s", {"capabilities": [{"name": "c", "datasets": [SUITE_OF_NOTHING]}]}
+        )
+        + document("EvalRun", "r", {"provider": "cloud", "suite": "s", "endpoint": "chat"})
+        + document(
+            "Endpoint",
+            "prod",
+            {
+                "provider": "cloud",
+                "model": {"base": "tiny"},
+                "promote": {"from": "x", "gate": {"evalRun": "r"}},
+            },
+        ),
+        "spec.promote.gate.evalRun",
+        "EvalRun/r looks at Endpoint/chat, which does not serve the newest model of "
+        "FineTuneJob/x; give that endpoint model: {{fineTuneJob: FineTuneJob/x}}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL_DOCUMENTS)
+def test_rule_between_documents(name: str, tmp_path: Path) -> None:
+    text, field, message = SEVERAL_DOCUMENTS[name]
+    found = told(declared(tmp_path, BASE + text).diagnostics)
+    assert found == [(field, message.format(file=tmp_path / "loop.yaml"))]
+
+
+def test_the_base_of_these_cases_is_sound(tmp_path: Path) -> None:
+    assert declared(tmp_path, BASE).diagnostics == []
