@@ -172,7 +172,7 @@ def _is_missing(path: Path) -> bool:
             raise StateError(f"the state {path} is an empty file", hint=REBUILD)
         return False
     for rest in (_beside(path, "-wal"), _beside(path, "-journal")):
-        if rest.exists():
+        if rest.exists() and not path.exists():  # it may have been made just now
             raise StateError(
                 f"the state {path} is gone, but {rest.name} is there",
                 hint=f"Put the file back. {REBUILD} Remove {rest.name} to begin with no state.",
