@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from loopwright.clock import Clock, from_text, to_text
+from loopwright.errors import LakeError
 from loopwright.lake.disk import Disk
 
 
@@ -102,11 +103,14 @@ class AuditLog:
 
     def _torn(self) -> bool:
         """Whether the last line never got its end, so that the next one must not join it."""
-        if not self._path.exists() or not self._path.stat().st_size:
-            return False
-        with self._path.open("rb") as handle:
-            handle.seek(-1, os.SEEK_END)
-            return handle.read(1) != b"\n"
+        try:
+            if not self._path.exists() or not self._path.stat().st_size:
+                return False
+            with self._path.open("rb") as handle:
+                handle.seek(-1, os.SEEK_END)
+                return handle.read(1) != b"\n"
+        except OSError as error:
+            raise LakeError(f"cannot read {self._path}: {error.strerror}") from error
 
 
 def current_user() -> str:

@@ -23,7 +23,7 @@ from loopwright.errors import LakeError
 from loopwright.hashing import canonical_json, file_digest
 from loopwright.lake.chat_lines import BadLineError, parse
 from loopwright.lake.exchange import HashKeys, describe
-from loopwright.lake.ingest import AppendResult, append, batches
+from loopwright.lake.ingest import BATCH_ROWS, AppendResult, append, batches
 from loopwright.lake.keys import LakeSecret
 from loopwright.lake.partitions import endpoint_fits
 from loopwright.lake.store import Lake
@@ -82,6 +82,7 @@ def import_calls(
     *,
     endpoint: str | None = None,
     progress: Callable[[ImportProgress], None] | None = None,
+    batch_rows: int = BATCH_ROWS,
 ) -> ImportResult:
     """Add the exchanges in `paths` to the lake, a batch at a time, each batch one commit.
 
@@ -102,7 +103,7 @@ def import_calls(
         tally=tally,
     )
     records = (record for path, _, _ in sources for record in reader.records(path))
-    for batch in batches(records):
+    for batch in batches(records, rows=batch_rows):
         tally.appended(append(lake, batch))
         if progress:
             progress(tally.progress())
@@ -191,7 +192,7 @@ class _Reader:
 
     def _lines(self, path: Path) -> Iterator[tuple[int, bytes]]:
         """Lines that are not blank, with their index; the one that a broken gzip ends in is bad."""
-        before, index = self.tally.done, 0
+        before, index = self.tally.done, -1
         try:
             with path.open("rb") as raw:
                 content = _content(raw)
