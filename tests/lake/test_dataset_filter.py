@@ -51,6 +51,8 @@ def matched(snapshot: Snapshot, **chosen: Any) -> set[int]:
         ({"from": "2026-03-02"}, set(range(48, 100))),
         ({"to": "2026-03-02"}, set(range(48))),
         ({"from": "2026-03-01T01:00:00Z", "to": "2026-03-01T02:00:00Z"}, {2, 3}),
+        ({"from": "2026-03-01T02:00:00Z"}, set(range(4, 100))),
+        ({"to": "2026-03-01T02:00:00Z"}, set(range(4))),
         ({"from": "2027-01-01"}, set()),
         ({"endpoints": ["search"]}, set(range(0, 100, 2))),
         ({"endpoints": ["chat", "search"]}, set(range(100))),

@@ -25,7 +25,10 @@ from loopwright.lake.snapshot import Snapshot
 
 Call = dict[str, Any]
 few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -80,7 +83,9 @@ def some_calls(draw: st.DrawFn) -> list[Call]:
             ts=made.START + made.timedelta(hours=hour * 6),
             outcome=outcome,
         )
-        for number, (text, hour, outcome) in enumerate(draw(st.lists(shapes, max_size=40)))
+        for number, (text, hour, outcome) in enumerate(
+            draw(st.lists(shapes, min_size=draw(st.sampled_from([0, 10, 25])), max_size=40))
+        )
     ]
 
 
@@ -152,6 +157,31 @@ def test_samples_nest(calls: list[Call], ratio: float, count: int, salt: str) ->
         )
     assert large[: len(small)] == small
     assert more_rows[: len(few_rows)] == few_rows
+
+
+def test_of_equal_calls_the_least_by_time_and_id_of_the_population_stays() -> None:
+    def equal(number: int, hour: int, **columns: Any) -> Call:
+        moment = made.START + made.timedelta(hours=hour)
+        return made.record(number, text="same", ts=moment, **columns)
+
+    calls = [
+        equal(4, 2), equal(3, 1), equal(2, 1), equal(1, 1, outcome="timeout"),
+        equal(0, 0, input_tokens=99), made.record(9),
+    ]  # fmt: skip
+    spec = {"cleaning": {"maxTokens": 50}}
+    with lake_of(calls, pieces=3) as snapshot:
+        backwards = {"sampling": {"count": 2, "order": "reverseChronological"}, **spec}
+        lines = Lines(snapshot, made.recipe(**backwards), purpose="test")
+        assert [sample.call_id for sample in lines] == ["call-00002", "call-00009"]
+        assert lines.tally.dropped == {"duplicate": 2, "outcome": 1}
+
+
+def test_calls_of_one_moment_are_walked_by_id() -> None:
+    calls = [made.record(number, ts=made.START) for number in (5, 1, 4, 2, 3)]
+    for order, expected in (("chronological", [1, 2, 3]), ("reverseChronological", [5, 4, 3])):
+        with lake_of(calls, pieces=2) as snapshot:
+            found = drawn(snapshot, made.recipe(sampling={"count": 3, "order": order}))
+        assert [int(one[5:]) for one in found] == expected
 
 
 def test_a_ratio_of_five_thousand_calls_is_within_its_binomial_bounds() -> None:

@@ -127,6 +127,14 @@ def test_a_manifest_that_contradicts_itself_is_found_in_spite_of_a_new_seal(
     assert f"manifest.json: {told} does not follow" in "\n".join(findings(catalog))
 
 
+def test_a_line_moved_to_the_other_split_is_another_version(catalog: Catalog) -> None:
+    manifest = catalog.load("talks", 1)
+    (other,) = {"train", "validation"} - {manifest.lines[0].split}
+    moved = replace(manifest.lines[0], split=other)
+    reseal(catalog, replace(manifest, lines=(moved, *manifest.lines[1:])))
+    assert "manifest.json: merkle_root does not follow" in "\n".join(findings(catalog))
+
+
 def test_a_manifest_of_another_version_is_found(catalog: Catalog) -> None:
     reseal(catalog, replace(catalog.load("talks", 1), version=2))
     assert "is the manifest of talks v2" in findings(catalog)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,10 +17,13 @@ import pytest
 
 from loopwright.clock import FakeClock
 from loopwright.errors import DatasetError, LakeError
+from loopwright.lake import lines
 from loopwright.lake.building import BuildProgress, build
 from loopwright.lake.catalog import Catalog
+from loopwright.lake.compaction import compact
 from loopwright.lake.disk import Disk
 from loopwright.lake.importing import import_calls
+from loopwright.lake.lines import Lines
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
 from loopwright.lake.verifying import verify
@@ -151,6 +155,8 @@ from pathlib import Path
 from loopwright.lake.building import build
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.keys import MasterKey
+from loopwright.lake import lines
+from loopwright.lake.lines import Lines
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
 root, key, datasets = map(Path, sys.argv[1:4])
@@ -166,6 +172,25 @@ sys.stdout.write(manifest.digest)
         capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "77"},
     )  # fmt: skip
     assert done.stdout == built(lake, catalog).digest
+
+
+def test_compaction_before_or_in_the_middle_changes_nothing(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_PIECE_ROWS", 10)
+    lake = made.make_lake(tmp_path / "lake", *made.cut_up(made.records(120), 6))
+    orders = ("random", "chronological")
+    recipes = [made.recipe(sampling={"count": 60, "order": order}) for order in orders]
+    before = [built(lake, catalog, recipe=recipe) for recipe in recipes]
+    held = lake.snapshot()
+    running = [iter(Lines(held, recipe, purpose="test")) for recipe in recipes]
+    begun = [[next(one)] for one in running]
+    assert compact(lake).merged_files == 6
+    ended = [[*first, *rest] for first, rest in zip(begun, running, strict=True)]
+    after = [built(lake, catalog, recipe=recipe) for recipe in recipes]
+    assert [one.digest for one in after] == [one.digest for one in before]
+    ids = [[line.call_id for line in one.lines] for one in before]
+    assert [[sample.call_id for sample in one] for one in ended] == ids
 
 
 def test_later_calls_do_not_change_a_version_at_its_cut(catalog: Catalog, tmp_path: Path) -> None:
@@ -216,6 +241,8 @@ def test_a_removed_number_is_never_given_again(lake: Lake, catalog: Catalog) -> 
     with pytest.raises(DatasetError, match="for good"):
         built(lake, catalog, version=2)
     assert built(lake, catalog).version == 3
+    shutil.rmtree(catalog.folder("talks", 3))
+    assert built(lake, catalog).version == 4
 
 
 def test_a_name_that_is_taken_is_refused(lake: Lake, catalog: Catalog) -> None:
