@@ -1,0 +1,109 @@
+"""The Dataset adapter: versions sampled from a lake, each a folder with a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from loopwright.errors import PermanentError
+from loopwright.providers.base import (
+    Estimate,
+    LastRun,
+    Observed,
+    Operation,
+    Opinion,
+    Target,
+)
+from loopwright.providers.local.job_adapter import JobAdapter, observed_of, refusal
+from loopwright.providers.local.lake_place import lake_arguments
+from loopwright.providers.local.receipts import Receipts
+from loopwright.providers.local.recipes import dataset_name, recipe_spec, series_owner
+from loopwright.providers.local.refusing import explained
+
+
+class DatasetAdapter(JobAdapter):
+    """Dataset versions; the external id is `name@vN`."""
+
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        """There while its manifest is; without an id, the newest of ours."""
+        with explained(target.address, "observe"):
+            if external_id is None:
+                owned = self._receipts.owned(target.owner, target.revision)
+                there = (found for found in owned if self._has(found.external_id))
+                found = next(there, None)
+            else:
+                found = self._receipts.get(external_id) if self._has(external_id) else None
+            return observed_of(found) if found else self.at_work(target, external_id)
+
+    def create(self, target: Target, key: str) -> Operation:
+        """Begin to build the next version. Raises PermanentError when the name is another's."""
+        from loopwright.lake.catalog import Catalog
+
+        name, owner = dataset_name(target), series_owner(target)
+        with explained(target.address, "create"):
+            catalog = Catalog(self.places.datasets)
+            _refuse_foreign(target, name, owner=owner, holder=catalog.owner(name))
+            return self.begin(
+                target,
+                key,
+                task="dataset",
+                external_id=f"{name}@v{catalog.next_version(name)}",
+                arguments={
+                    "lake": lake_arguments(target.inputs.get("source.lake")),
+                    "name": name,
+                    "owner": owner,
+                    "recipe": recipe_spec(target.spec),
+                },
+            )
+
+    def delete(self, target: Target, observed: Observed, key: str) -> Operation:
+        """Remove every version that this resource made; their numbers stay used."""
+        from loopwright.lake.catalog import Catalog
+
+        with explained(target.address, "delete"):
+            catalog = Catalog(self.places.datasets)
+            ours = {found.external_id for found in self._receipts.owned(target.owner)}
+            for external_id in sorted(ours | {observed.external_id}):
+                name, _, number = external_id.rpartition("@v")
+                if self._has(external_id):
+                    owner = catalog.owner(name) or target.owner
+                    _refuse_foreign(target, name, owner=series_owner(target), holder=owner)
+                    catalog.remove(name, int(number), owner=owner)
+                self._receipts.remove(external_id)
+        return Operation(key, external_id=observed.external_id)
+
+    def estimate(self, target: Target, last: LastRun | None) -> Estimate:
+        """Counted in the lake with the metadata key alone; no text is opened."""
+        from loopwright.providers.local.dataset_estimate import estimate_of
+
+        with explained(target.address, "estimate"):
+            lake = lake_arguments(target.inputs.get("source.lake"))
+            return estimate_of(lake, recipe_spec(target.spec), self.places, last=last)
+
+    def check(self, target: Target) -> Iterable[Opinion]:
+        """Datasets are sampled from a lake here."""
+        if "lake" not in target.spec["source"]:
+            yield refusal(
+                target,
+                f"provider {target.spec['provider']} is local and samples from a lake, "
+                "not from an inference dataset",
+                "write source: {lake: NAME}",
+            )
+
+    @property
+    def _receipts(self) -> Receipts:
+        return Receipts(self.places.datasets / ".receipts")
+
+    def _has(self, external_id: str) -> bool:
+        name, at, number = external_id.rpartition("@v")
+        manifest = self.places.datasets / name / f"v{number}" / "manifest.json"
+        return bool(at) and manifest.is_file()
+
+
+def _refuse_foreign(target: Target, name: str, *, owner: str, holder: str | None) -> None:
+    if holder not in (None, owner):
+        raise PermanentError(
+            f"the dataset {name} belongs to {holder}",
+            address=str(target.address),
+            hint="take a name that nobody owns in spec.target.new, or add a version to it "
+            "with spec.target.versionOf",
+        )

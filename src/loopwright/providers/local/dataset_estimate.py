@@ -1,0 +1,62 @@
+"""What a dataset version would come to, counted in the lake under the metadata key alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from loopwright.lake.building import Estimate as Count
+from loopwright.lake.building import estimate as count
+from loopwright.lake.keys import Role
+from loopwright.lake.recipe import Recipe
+from loopwright.lake.store import Lake
+from loopwright.lake.walking import Draw
+from loopwright.providers.base import Estimate, LastRun, Range
+from loopwright.providers.local.lake_place import open_lake
+from loopwright.providers.local.places import Places
+
+
+def estimate_of(
+    named: Mapping[str, Any], spec: Mapping[str, Any], places: Places, *, last: LastRun | None
+) -> Estimate:
+    """Raises LakeError when the lake cannot be read, DatasetError on a bad condition."""
+    lake = open_lake(named["storage"], named["key"], places, role=Role.READER)
+    recipe = Recipe.from_spec(spec)
+    found = count(lake.snapshot(), recipe)
+    low, high = found.rows
+    tokens = found.input_tokens + found.output_tokens
+    least = tokens * low / high if high else 0
+    return Estimate(
+        rows=Range(high, low, high),
+        population=Range.exact(found.matched),
+        tokens=Range(tokens, round(least), tokens),
+        dropped={reason: Range.exact(rows) for reason, rows in found.dropped.items()},
+        new_calls=_new_calls(lake, recipe, last) if last else None,
+        waiting=_waiting(found),
+        notes=_notes(found, recipe),
+    )
+
+
+def _new_calls(lake: Lake, recipe: Recipe, last: LastRun) -> int:
+    """Matching calls past the cut of the last version; all of them when that had another lake."""
+    now = Draw(lake.snapshot(), recipe).population.count
+    if last.outputs.get("lakeId") != lake.lake_id:
+        return now
+    before = Draw(lake.snapshot(through=last.outputs["cut"]), recipe).population.count
+    return now - before
+
+
+def _waiting(found: Count) -> str:
+    if found.enough:
+        return ""
+    if found.wanted is None:
+        return f"no usable call among {found.population:,}"
+    return f"{found.rows[1]:,} of {found.wanted:,} rows"
+
+
+def _notes(found: Count, recipe: Recipe) -> tuple[str, ...]:
+    low, high = found.rows
+    if low == high:
+        return ()
+    asked = " or the response schema" if recipe.filter.response_schema is not None else ""
+    return (f"up to {high - low:,} rows may be left out by the line format{asked}",)

@@ -1,0 +1,257 @@
+"""The Lake adapter: a folder of encrypted calls, made and changed at once."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from loopwright.errors import LakeKeyError, PermanentError
+from loopwright.providers.base import (
+    Capabilities,
+    FieldChange,
+    Observed,
+    Operation,
+    Opinion,
+    Severity,
+    Target,
+)
+from loopwright.providers.local.lake_place import (
+    LakePlace,
+    LakeSettings,
+    default_key,
+    master_key,
+)
+from loopwright.providers.local.places import Places
+from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.refusing import explained
+from loopwright.resources.durations import parse_duration
+
+
+class LakeAdapter:
+    """Lakes in folders; the external id is the storage as the manifest says it."""
+
+    def __init__(self, places: Places, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self._places = places
+
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        """By folder; without an id the folder counts only when it bears our owner tag."""
+        place = LakePlace.of(external_id or target.spec["storage"], self._places)
+        with explained(target.address, "observe"):
+            found = _observed(place)
+        ours = found and (external_id or found.owner == target.owner)
+        return found if ours else None
+
+    def create(self, target: Target, key: str) -> Operation:
+        """Make the lake, or open ours. Raises PermanentError over anything of somebody else."""
+        place = LakePlace.of(target.spec["storage"], self._places)
+        with explained(target.address, "create"):
+            _refuse_foreign(place, target)
+            settings = LakeSettings(
+                owner=target.owner,
+                visibility_delay=target.spec["visibilityDelay"],
+                retention=dict(target.spec.get("retention", {})),
+                master_key=self._key_reference(target),
+            )
+            made_key = self._is_new_key(settings) and not place.exists
+            self._write(place, settings)
+        note = f"its master key was made in {settings.master_key.get('file')}: back it up"
+        return _done(place, key, note if made_key else "")
+
+    def update(
+        self, target: Target, observed: Observed, changes: Sequence[FieldChange], key: str
+    ) -> Operation:
+        """Change delay, retention or master key; another key re-wraps the key store at once."""
+        place = LakePlace.of(observed.external_id, self._places)
+        with explained(target.address, "update"):
+            old = place.settings() or LakeSettings(target.owner, "0s")
+            new = _edited(old, changes)
+            if any(change.path.partition(".")[0] == "masterKey" for change in changes):
+                new = replace(new, master_key=self._key_reference(target))
+                self._rotate(place, old, new)
+            self._write(place, new)
+        return _done(place, key)
+
+    def delete(self, target: Target, observed: Observed, key: str) -> Operation:
+        """Remove the folder with all calls in it; the master key stays where it is."""
+        place = LakePlace.of(observed.external_id, self._places)
+        with explained(target.address, "delete"):
+            if place.root.exists():
+                _refuse_to_remove(place, target)
+                doomed = place.root.resolve()
+                aside = doomed.with_name(f".{doomed.name}.{secrets.token_hex(4)}.deleted")
+                doomed.rename(aside)  # gone at once, however long removing takes
+                shutil.rmtree(aside)
+            self._known.remove(place.storage)
+        return Operation(key, external_id=observed.external_id)
+
+    def poll(self, target: Target, operation: Operation) -> Operation:
+        """Everything here is done when it is asked for."""
+        if operation.status.is_terminal:
+            return operation
+        place = LakePlace.of(operation.external_id, self._places)
+        with explained(target.address, "poll"):
+            return _done(place, operation.key)
+
+    def find(self, target: Target) -> Sequence[Observed]:
+        """A lake in the folder that the manifest names, whoever made it."""
+        found = self.observe(target, target.spec["storage"])
+        return [found] if found and found.owner != target.owner else []
+
+    def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
+        """Put our owner tag on it. Raises PermanentError when its key is missing or wrong."""
+        place = LakePlace.of(observed.external_id, self._places)
+        with explained(target.address, "adopt"):
+            old = place.settings() or LakeSettings("", _said(_delay_seconds(place)))
+            known = old.master_key or self._key_reference(target)
+            self._write(place, replace(old, owner=target.owner, master_key=known))
+        return _done(place, key)
+
+    def check(self, target: Target) -> Iterable[Opinion]:
+        """Object stores are for other providers; a folder must be one that can be had."""
+        storage = target.spec["storage"]
+        if "://" in storage:
+            yield Opinion(
+                Severity.ERROR,
+                str(target.address),
+                f"provider {target.spec['provider']} is local and keeps a lake in a folder, "
+                f"not at {storage}",
+                "write a folder in spec.storage, relative to the project, e.g. storage: lake",
+            )
+
+    @property
+    def _known(self) -> Receipts:
+        return known_lakes(self._places)
+
+    def _key_reference(self, target: Target) -> dict[str, str]:
+        said: dict[str, str] | None = target.spec.get("masterKey")
+        if not said:
+            return default_key(target.address.name, self._places)
+        if "file" in said:
+            return {"file": self._places.text(target.base_dir / said["file"])}
+        return dict(said)
+
+    def _is_new_key(self, settings: LakeSettings) -> bool:
+        named = settings.master_key.get("file")
+        return named is not None and not self._places.path(named).exists()
+
+    def _write(self, place: LakePlace, settings: LakeSettings) -> None:
+        """Bring the folder to these settings. Ours come first: they say who began it."""
+        from loopwright.lake.store import Lake
+
+        key = master_key(settings.master_key, self._places, may_make=not place.exists)
+        place.write_settings(settings)
+        delay = timedelta(seconds=parse_duration(settings.visibility_delay))
+        Lake.create(place.root, master=key, visibility_delay=delay)
+        facts = {"masterKey": settings.master_key}
+        self._known.put(Receipt(place.storage, settings.owner, facts=facts))
+
+    def _rotate(self, place: LakePlace, old: LakeSettings, new: LakeSettings) -> None:
+        """Wrap the keys anew unless they are already under the new key, as after a crash."""
+        from loopwright.lake.keys import Role
+        from loopwright.lake.store import Lake
+
+        fresh = master_key(new.master_key, self._places, may_make=True)
+        try:
+            Lake.open(place.root, master=fresh)
+        except LakeKeyError:
+            held = master_key(old.master_key, self._places, may_make=False)
+            Lake.open(place.root, master=held, role=Role.ADMIN).rotate_master(fresh)
+
+
+def known_lakes(places: Places) -> Receipts:
+    """Receipts of the lakes that this environment keeps; for `doctor`."""
+    return Receipts(places.state / "lakes")
+
+
+def _observed(place: LakePlace) -> Observed | None:
+    if not place.exists:
+        return None
+    settings = place.settings()
+    spec: dict[str, Any] = {"storage": place.storage, "visibilityDelay": _delay(place, settings)}
+    if settings:
+        spec["retention"] = dict(settings.retention)
+    return Observed(
+        external_id=place.storage,
+        spec=spec,
+        outputs=_outputs(place, settings),
+        status="ready",
+        owner=settings.owner if settings else "",
+    )
+
+
+def _outputs(place: LakePlace, settings: LakeSettings | None) -> dict[str, Any]:
+    key = {"masterKey": dict(settings.master_key)} if settings else {}
+    return {"path": place.storage, "id": str(place.facts["id"]), **key}
+
+
+def _delay(place: LakePlace, settings: LakeSettings | None) -> str:
+    """As our settings word it, while that is what holds in the lake."""
+    seconds = _delay_seconds(place)
+    if settings and parse_duration(settings.visibility_delay) == seconds:
+        return settings.visibility_delay
+    return _said(seconds)
+
+
+def _delay_seconds(place: LakePlace) -> float:
+    return float(place.facts["visibility_delay_seconds"])
+
+
+def _said(seconds: float) -> str:
+    return f"{seconds:.0f}s"
+
+
+def _edited(settings: LakeSettings, changes: Sequence[FieldChange]) -> LakeSettings:
+    retention = dict(settings.retention)
+    for change in changes:
+        field, _, part = change.path.partition(".")
+        if field == "visibilityDelay":
+            settings = replace(settings, visibility_delay=change.after or "0s")
+        elif field == "retention" and not part:
+            retention = dict(change.after or {})
+        elif field == "retention":
+            retention[part] = change.after
+    kept = {part: value for part, value in retention.items() if value is not None}
+    return replace(settings, retention=kept)
+
+
+def _refuse_foreign(place: LakePlace, target: Target) -> None:
+    settings = place.settings()
+    if settings and settings.owner == target.owner:
+        return
+    if settings or place.exists:
+        whose = settings.owner if settings and settings.owner else "nobody we know"
+        raise PermanentError(
+            f"cannot make {target.address} in {place.storage}: a lake of {whose} lies there",
+            address=str(target.address),
+            action="create",
+            hint=f"take it over with `loopwright adopt {target.address}`, or use another folder",
+        )
+    if place.root.exists() and (not place.root.is_dir() or any(place.root.iterdir())):
+        raise PermanentError(
+            f"cannot make {target.address} in {place.storage}: it holds something else",
+            address=str(target.address),
+            action="create",
+            hint="use an empty or a new folder",
+        )
+
+
+def _refuse_to_remove(place: LakePlace, target: Target) -> None:
+    settings = place.settings()
+    if settings is None or settings.owner != target.owner:
+        whose = f"belongs to {settings.owner}" if settings else "is not a lake that we made"
+        raise PermanentError(
+            f"cannot delete {target.address}: {place.storage} {whose}",
+            address=str(target.address),
+            action="delete",
+            hint="remove the folder by hand if it is to go",
+        )
+
+
+def _done(place: LakePlace, key: str, message: str = "") -> Operation:
+    outputs = _outputs(place, place.settings())
+    return Operation(key, external_id=place.storage, outputs=outputs, message=message)

@@ -1,0 +1,71 @@
+"""Where a local provider keeps things, and how its paths are written down.
+
+Paths inside the project are recorded relative to it, so that a project can be moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from loopwright.providers.base import ProviderContext
+from loopwright.providers.local.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of one provider, and the environment that secrets are looked up in."""
+
+    project: Path
+    state: Path
+    datasets: Path
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, context: ProviderContext) -> Self:
+        settings = Connection.model_validate(context.connection)
+        folder = settings.datasets
+        return cls(
+            project=context.project_dir.absolute(),
+            state=context.state_dir.absolute(),
+            datasets=context.project_dir.absolute() / folder
+            if folder
+            else context.state_dir.absolute() / "datasets",
+            environ=context.environ,
+        )
+
+    @property
+    def jobs(self) -> Path:
+        return self.state / "jobs"
+
+    @property
+    def keys(self) -> Path:
+        """Master keys that were made here; shared by the environments of the project."""
+        return self.project / ".loopwright" / "keys"
+
+    def path(self, text: str) -> Path:
+        """A path as a manifest or a record says it."""
+        return self.project / Path(text).expanduser()
+
+    def text(self, path: Path) -> str:
+        """A path as it is recorded: relative to the project when it lies inside."""
+        try:
+            return path.absolute().relative_to(self.project).as_posix()
+        except ValueError:
+            return str(path.absolute())
+
+    def to_json(self) -> dict[str, Any]:
+        """For a job; the environment is not written down."""
+        return {
+            "project": str(self.project),
+            "state": str(self.state),
+            "datasets": str(self.datasets),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, str], environ: Mapping[str, str]) -> Self:
+        return cls(
+            Path(data["project"]), Path(data["state"]), Path(data["datasets"]), environ=environ
+        )

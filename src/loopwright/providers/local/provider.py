@@ -1,0 +1,54 @@
+"""A configured local provider: its adapters, its opinion of this machine, and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loopwright.providers.base import Adapter, Opinion, ProviderContext
+from loopwright.providers.local import factory
+from loopwright.providers.local.call_import import CallImportAdapter
+from loopwright.providers.local.dataset import DatasetAdapter
+from loopwright.providers.local.export import ExportAdapter
+from loopwright.providers.local.lake import LakeAdapter
+from loopwright.providers.local.lake_place import open_lake
+from loopwright.providers.local.places import Places
+
+if TYPE_CHECKING:
+    from loopwright.lake.keys import Role
+    from loopwright.lake.store import Lake
+
+
+class LocalProvider:
+    """Adapters over the folders of one project and environment."""
+
+    def __init__(self, context: ProviderContext) -> None:
+        able, self.places = factory.capabilities, Places.of(context)
+        self.name = context.name
+        self.adapters: Mapping[str, Adapter] = {
+            "Lake": LakeAdapter(self.places, able["Lake"]),
+            "CallImport": CallImportAdapter(self.places, able["CallImport"]),
+            "Dataset": DatasetAdapter(self.places, able["Dataset"]),
+            "Export": ExportAdapter(self.places, able["Export"]),
+        }
+
+    @property
+    def datasets(self) -> Path:
+        """The folder of its dataset versions; for the data commands."""
+        return self.places.datasets
+
+    def open_lake(self, storage: str, outputs: Mapping[str, Any], *, role: Role) -> Lake:
+        """A recorded lake, by its external id and outputs; for the data commands.
+
+        Raises LakeError when there is none, LakeKeyError on a missing or wrong master key.
+        """
+        return open_lake(storage, outputs["masterKey"], self.places, role=role)
+
+    def preflight(self) -> Iterable[Opinion]:
+        from loopwright.providers.local.preflight import findings
+
+        return findings(self.name, self.places)
+
+    def close(self) -> None:
+        """Nothing is held open: jobs live on by themselves."""

@@ -1,0 +1,73 @@
+"""Receipts: one small file a finished run, beside what it made, bearing our owner tag.
+
+They tell what exists without opening the data, and let a lost state be rebuilt. A receipt is
+written when the result is durable, never before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from loopwright.errors import PermanentError
+from loopwright.hashing import sha256_hex
+from loopwright.lake.disk import Disk
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a run made, for whom."""
+
+    external_id: str
+    owner: str
+    revision: int | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the adapter itself needs to know of it later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """The receipts in one folder. A missing folder holds none."""
+
+    folder: Path
+
+    def put(self, receipt: Receipt) -> None:
+        """Durable when this returns; replaces an earlier one of the same id."""
+        disk = Disk()
+        disk.make_folders(self.folder)
+        disk.write_atomic(self._file(receipt.external_id), orjson.dumps(receipt))
+
+    def get(self, external_id: str) -> Receipt | None:
+        path = self._file(external_id)
+        return _read(path) if path.is_file() else None
+
+    def remove(self, external_id: str) -> None:
+        Disk().discard(self._file(external_id))
+
+    def all(self) -> Iterator[Receipt]:
+        """The newest first."""
+        files = ((path.stat().st_mtime_ns, path) for path in self.folder.glob("*.json"))
+        yield from (_read(path) for _, path in sorted(files, reverse=True))
+
+    def owned(self, owner: str, revision: int | None = None) -> Iterator[Receipt]:
+        """Those that bear an owner tag, the newest first; of one revision where it is given."""
+        for receipt in self.all():
+            if owner and receipt.owner == owner and revision in (None, receipt.revision):
+                yield receipt
+
+    def _file(self, external_id: str) -> Path:
+        return self.folder / f"{sha256_hex(external_id.encode())[:16]}.json"
+
+
+def _read(path: Path) -> Receipt:
+    try:
+        return Receipt(**orjson.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise PermanentError(
+            f"the receipt {path} is damaged", hint="restore it, or remove it and apply again"
+        ) from error

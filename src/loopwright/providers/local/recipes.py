@@ -1,0 +1,34 @@
+"""A Dataset spec as the data plane wants it: a recipe, and the name and owner of its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from loopwright.providers.base import Target
+
+_DECIDING = ("filter", "sampling", "cleaning", "split", "format", "lineFormat")
+
+
+def recipe_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Recipe.from_spec` reads. Without a ratio or a count, all calls are drawn."""
+    found = {name: spec[name] for name in _DECIDING if name in spec}
+    sampling = dict(found.get("sampling", {}))
+    if "count" not in sampling:
+        sampling.setdefault("ratio", 1.0)
+    return {**found, "sampling": sampling}
+
+
+def dataset_name(target: Target) -> str:
+    """The name that its versions are kept under."""
+    said = target.spec.get("target", {})
+    named: str = said.get("versionOf", "").partition("/")[2] or said.get("new", "")
+    return named or target.address.name
+
+
+def series_owner(target: Target) -> str:
+    """Owner tag of the series: with `versionOf`, of the Dataset that began it."""
+    named = target.spec.get("target", {}).get("versionOf")
+    if not named:
+        return target.owner
+    return target.owner.removesuffix(str(target.address)) + str(named)
