@@ -1,0 +1,101 @@
+"""What is wrong or remarkable after a pass, as a level: causes, and the addresses they hold for.
+
+Pure. A cause's text names no number and not the resource itself, so that fifty resources that
+fail alike share one cause, and the same failure an hour later is still the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from loopwright.engine.apply import Applied
+from loopwright.gitops.declaring import Problem
+from loopwright.planning.change import Action, Change, DriftClass, Obstacle
+from loopwright.planning.plan import Plan
+from loopwright.resources.address import Address
+from loopwright.state.records import Record
+
+_NUMBER = re.compile(r"\b\w*\d[\w.,:-]*")
+_REFUSED = re.compile(r" (not promoted: |was rejected)")
+_FROM_OUTSIDE = (DriftClass.OUTSIDE, DriftClass.GONE)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cause:
+    """One thing that holds for a while. `event` is one of the project file's event names."""
+
+    event: str
+    text: str
+
+
+Level = Mapping[Cause, frozenset[str]]
+
+
+def steady(text: str, address: Address | None = None) -> str:
+    """The text without numbers, ids and the address it is about."""
+    if address is not None:
+        text = text.replace(str(address), "it")
+    return _NUMBER.sub("N", text)
+
+
+def gathered(found: Iterable[tuple[Cause, str]]) -> Level:
+    """Causes with all their addresses; the empty address stands for none."""
+    level: dict[Cause, set[str]] = {}
+    for cause, address in found:
+        level.setdefault(cause, set()).update({address} - {""})
+    return {cause: frozenset(addresses) for cause, addresses in level.items()}
+
+
+def of_pass(
+    plan: Plan,
+    applied: Applied,
+    records: Mapping[Address, Record],
+    held: Collection[Address],
+) -> Iterator[tuple[Cause, str]]:
+    """What a pass ended with; `held` are resources it left alone because they failed before."""
+    for address in sorted({*applied.failed, *held, *_with(plan, Obstacle.FAILED)}):
+        record = records.get(address)
+        message = record.last_error if record and record.last_error else ""
+        message = message or applied.failed.get(address, "") or "it failed"
+        yield Cause("failed", steady(message, address)), str(address)
+    over = _with(plan, Obstacle.BUDGET)
+    for address, reason in over.items():
+        yield Cause("budget", steady(reason, address)), str(address)
+    asking = {
+        **applied.decisions,
+        **_with(plan, Obstacle.DECISION),
+        **_with(plan, Obstacle.PROTECTED),
+    }
+    for address, reason in asking.items():
+        yield Cause("decision", steady(reason, address)), str(address)
+    for change in plan.changes:
+        if _REFUSED.search(change.reason):
+            yield Cause("rejected", change.reason), str(change.address)
+
+
+def of_drift(plan: Plan) -> Iterator[tuple[Cause, str]]:
+    """What somebody else changed or removed."""
+    for drift in plan.drift:
+        if drift.drift_class in _FROM_OUTSIDE:
+            where = f": {drift.path}" if drift.path else ""
+            text = f"{drift.drift_class.value}{where}"
+            yield Cause("drift", text), str(drift.address)
+
+
+def of_problems(problems: Iterable[Problem | None]) -> Iterator[tuple[Cause, str]]:
+    """Manifests that are broken, a source that cannot be reached."""
+    for problem in problems:
+        if problem is not None:
+            word = "manifests broken" if problem.what == "manifests" else "source unreachable"
+            yield Cause("failed", f"{word}: {steady(problem.message)}"), ""
+
+
+def promotions(applied: Applied) -> Iterator[Change]:
+    """What took over in this pass."""
+    return (change for change in applied.done if change.action is Action.PROMOTE)
+
+
+def _with(plan: Plan, obstacle: Obstacle) -> dict[Address, str]:
+    return {change.address: change.reason for change in plan.changes if change.obstacle is obstacle}
