@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,13 @@ ONE_DOCUMENT: dict[str, Case] = {
         "Dataset",
         {"source": {"lake": "main"}, "sampling": {"ratio": 0.2, "count": 5}},
         "spec.sampling",
-        "give ratio or count, not both",
+        "`sampling` takes ratio or count, not both",
     ),
     "order without count": (
         "Dataset",
         {"source": {"lake": "main"}, "sampling": {"ratio": 0.2, "order": "random"}},
         "spec.sampling",
-        "order goes with count; a ratio is always random",
+        "`sampling` takes order only with count; a ratio is always random",
     ),
     "independent draws in order of time": (
         "Dataset",
@@ -58,7 +59,7 @@ ONE_DOCUMENT: dict[str, Case] = {
             "sampling": {"count": 5, "order": "chronological", "independent": True},
         },
         "spec.sampling",
-        "independent draws are random; leave out order: chronological",
+        "`sampling` is random where it is independent; leave out order: chronological",
     ),
     "another format": (
         "Dataset",
@@ -70,43 +71,44 @@ ONE_DOCUMENT: dict[str, Case] = {
         "Dataset",
         {"source": {"lake": "main"}, "target": {"new": "a", "versionOf": "d"}},
         "spec.target",
-        "give new or versionOf, not both",
+        "`target` takes new or versionOf, not both",
     ),
     "no source": (
         "Dataset",
         {"source": {}},
         "spec.source",
-        "give exactly one of lake, inferenceDataset; none is given",
+        "`source` needs exactly one of lake, inferenceDataset; none is given",
     ),
     "dates the wrong way round": (
         "Dataset",
         {"source": {"lake": "main"}, "filter": {"from": "2026-10-02", "to": "2026-10-02"}},
         "spec.filter",
-        "from must be before to, which is exclusive; no call can match",
+        "`filter` matches no call: from must be before to, which is exclusive",
     ),
     "not a date": (
         "Dataset",
         {"source": {"lake": "main"}, "filter": {"from": "last week"}},
         "spec.filter.from",
-        "'last week' is not a date; write 2026-10-01 or 2026-10-01T08:00:00Z",
+        "`from` must be a date such as 2026-10-01 or 2026-10-01T08:00:00Z, but is 'last week'",
     ),
     "not a day of the calendar": (
         "Dataset",
         {"source": {"lake": "main"}, "filter": {"from": "2026-02-30"}},
         "spec.filter.from",
-        "'2026-02-30' is not a date; write 2026-10-01 or 2026-10-01T08:00:00Z",
+        "`from` must be a date such as 2026-10-01 or 2026-10-01T08:00:00Z, but is '2026-02-30'",
     ),
     "a response schema that is none": (
         "Dataset",
         {"source": {"lake": "main"}, "filter": {"responseSchema": {"type": "objekt"}}},
-        "spec.filter",
-        "responseSchema is not a JSON Schema: 'objekt' is not valid under any of the given schemas",
+        "spec.filter.responseSchema",
+        "`responseSchema` is not a JSON Schema: "
+        "'objekt' is not valid under any of the given schemas",
     ),
     "token bounds the wrong way round": (
         "Dataset",
         {"source": {"lake": "main"}, "cleaning": {"minTokens": 9, "maxTokens": 8}},
         "spec.cleaning",
-        "minTokens is above maxTokens; nothing would stay",
+        "`cleaning` leaves nothing: minTokens is above maxTokens",
     ),
     "an outcome that no call has": (
         "Dataset",
@@ -124,43 +126,44 @@ ONE_DOCUMENT: dict[str, Case] = {
         "Dataset",
         {"source": {"lake": "main"}, "trigger": {"every": "0s"}},
         "spec.trigger.every",
-        "'0s' is no time at all",
+        "`every` must be longer than 0s",
     ),
     "not a duration": (
         "Dataset",
         {"source": {"lake": "main"}, "trigger": {"every": "weekly"}},
         "spec.trigger.every",
-        "'weekly' is not a duration; write 30s, 10m, 12h, 7d or 2w",
+        "`every` must be a duration such as 30s, 10m, 12h, 7d or 2w, but is 'weekly'",
     ),
     "ignoring a field that is none": (
         "Lake",
         {"storage": "lake2", "lifecycle": {"ignoreChanges": ["retension.text"]}},
         "spec",
-        "lifecycle.ignoreChanges: the spec has no field 'retension'; did you mean 'retention'?",
+        "`spec` has no field 'retension' for lifecycle.ignoreChanges to name; "
+        "did you mean 'retention'?",
     ),
     "text that outlives its call": (
         "Lake",
         {"storage": "lake2", "retention": {"text": "53w", "metadata": "52w"}},
         "spec.retention",
-        "text cannot outlive its metadata (52w); give text 52w or less",
+        "`retention` keeps text longer than its metadata; give text 52w or less",
     ),
     "a reference of the wrong kind": (
         "Delivery",
         {"endpoint": "chat", "lake": "Dataset/d"},
         "spec.lake",
-        "'Dataset/d' is not a reference to Lake; write Lake/name",
+        "`lake` must be a reference to Lake, written Lake/name, but is 'Dataset/d'",
     ),
     "a revision where the current one is meant": (
         "Delivery",
         {"endpoint": "chat", "lake": "main@2"},
         "spec.lake",
-        "'main@2' names a revision, but this reference follows the current one",
+        "`lake` follows the current revision and cannot name one, as 'main@2' does",
     ),
     "a pattern that is no regular expression": (
         "Delivery",
         {"endpoint": "chat", "lake": "main", "redaction": {"patterns": {"id": "("}}},
         "spec.redaction.patterns",
-        "the pattern 'id' is not a regular expression: "
+        "`patterns` holds 'id', which is not a regular expression: "
         "missing ), unterminated subpattern at position 0",
     ),
     "a share of calls above all": (
@@ -173,13 +176,14 @@ ONE_DOCUMENT: dict[str, Case] = {
         "Endpoint",
         {"model": {"base": "tiny", "fineTuneJob": "x"}},
         "spec.model",
-        "give exactly one of base, model, fineTuneJob, upstream; base and fineTuneJob are given",
+        "`model` needs exactly one of base, model, fineTuneJob, upstream; "
+        "base and fineTuneJob are given",
     ),
     "no model": (
         "Endpoint",
         {"model": {}},
         "spec.model",
-        "give exactly one of base, model, fineTuneJob, upstream; none is given",
+        "`model` needs exactly one of base, model, fineTuneJob, upstream; none is given",
     ),
     "promotion to a preset endpoint": (
         "Endpoint",
@@ -189,15 +193,13 @@ ONE_DOCUMENT: dict[str, Case] = {
             "promote": {"from": "x", "gate": {"evalRun": "e"}},
         },
         "spec",
-        "a preset endpoint serves a base model of the provider: nothing can be promoted to it, "
-        "or make it type: custom",
+        "`spec` of type preset has nothing promoted to it; make it type: custom",
     ),
     "a tuned model on a preset endpoint": (
         "Endpoint",
         {"type": "preset", "model": {"fineTuneJob": "x"}},
         "spec",
-        "a preset endpoint serves a base model of the provider: write model: base, "
-        "or make it type: custom",
+        "`spec` of type preset serves a base model; make it type: custom",
     ),
     "another training type": (
         "FineTuneJob",
@@ -209,14 +211,13 @@ ONE_DOCUMENT: dict[str, Case] = {
         "FineTuneJob",
         {"dataset": "d"},
         "spec",
-        "give exactly one of base, model; none is given",
+        "`spec` needs exactly one of base, model; none is given",
     ),
     "validation on the training data": (
         "FineTuneJob",
         {"base": "tiny", "dataset": "d@2", "validation": {"dataset": "Dataset/d@2"}},
         "spec",
-        "validation.dataset is the training data itself; name another dataset, "
-        "or write validation: {percentage: 5}",
+        "`spec` validates on its training data; name another dataset, or give a percentage",
     ),
     "no dataset": (
         "FineTuneJob",
@@ -228,44 +229,44 @@ ONE_DOCUMENT: dict[str, Case] = {
         "Model",
         {"weights": {"path": "a", "providerId": "b"}},
         "spec.weights",
-        "give exactly one of path, providerId; path and providerId are given",
+        "`weights` needs exactly one of path, providerId; path and providerId are given",
     ),
     "a query without its lake": (
         "Export",
         {"source": {"query": "SELECT 1"}, "to": {"path": "out"}},
         "spec.source",
-        "a query names the lake that it reads: lake",
+        "`source` takes query only with lake, the one that it reads",
     ),
     "a lake beside a dataset": (
         "Export",
         {"source": {"dataset": "d", "lake": "main"}, "to": {"path": "out"}},
         "spec.source",
-        "lake goes with query or template",
+        "`source` takes lake only with query or template",
     ),
     "parameters without a template": (
         "Export",
         {"source": {"dataset": "d", "parameters": {"days": 7}}, "to": {"path": "out"}},
         "spec.source",
-        "parameters go with template",
+        "`source` takes parameters only with template",
     ),
     "two destinations": (
         "Export",
         {"source": {"dataset": "d"}, "to": {"path": "out", "inferenceDataset": "a"}},
         "spec.to",
-        "give exactly one of inferenceDataset, path, providerDataset; "
+        "`to` needs exactly one of inferenceDataset, path, providerDataset; "
         "inferenceDataset and path are given",
     ),
     "a whole dataset under another name": (
         "Export",
         {"source": {"dataset": "d@2"}, "to": {"providerDataset": "e"}},
         "spec",
-        "a whole dataset keeps its name at the provider; write providerDataset: d",
+        "`spec` renames a whole dataset, which keeps its name; write providerDataset: d",
     ),
     "a whole inference dataset under another name": (
         "Export",
         {"source": {"inferenceDataset": "d"}, "to": {"providerDataset": "e"}},
         "spec",
-        "a whole dataset keeps its name at the provider; write providerDataset: d",
+        "`spec` renames a whole dataset, which keeps its name; write providerDataset: d",
     ),
     "another file format": (
         "Export",
@@ -277,7 +278,7 @@ ONE_DOCUMENT: dict[str, Case] = {
         "BatchInference",
         {"input": {"file": "q.jsonl"}, "output": "out"},
         "spec",
-        "give exactly one of endpoint, model; none is given",
+        "`spec` needs exactly one of endpoint, model; none is given",
     ),
     "no files to import": (
         "CallImport",
@@ -295,7 +296,7 @@ ONE_DOCUMENT: dict[str, Case] = {
         "EvalRun",
         {"suite": "s", "endpoint": "chat", "baseline": "Endpoint/chat"},
         "spec",
-        "baseline is the evaluated endpoint itself; name another, or none",
+        "`spec` compares an endpoint with itself; name another baseline, or none",
     ),
 }
 
@@ -311,7 +312,7 @@ def test_capability_names_of_a_suite_differ(tmp_path: Path) -> None:
     one = {"name": "routing", "datasets": [SUITE_OF_NOTHING]}
     text = document("EvalSuite", "s", {"capabilities": [one, one]})
     assert told(declared(tmp_path, text).diagnostics) == [
-        ("spec", "capability names must differ; routing is there twice")
+        ("spec", "`spec` holds the capability routing twice; names must differ")
     ]
 
 
@@ -319,7 +320,7 @@ def test_dataset_names_of_a_capability_differ(tmp_path: Path) -> None:
     one = {"name": "routing", "datasets": [SUITE_OF_NOTHING, SUITE_OF_NOTHING]}
     text = document("EvalSuite", "s", {"capabilities": [one]})
     assert told(declared(tmp_path, text).diagnostics) == [
-        ("spec.capabilities[0]", "dataset names of a capability must differ; a is there twice")
+        ("spec.capabilities[0]", "`capabilities[0]` holds the dataset a twice; names must differ")
     ]
 
 
@@ -343,12 +344,12 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             "Delivery", "w", {"provider": "cloud", "endpoint": "Endpoint/chat", "lake": "main"}
         ),
         "spec.endpoint",
-        "the calls of Endpoint/chat: Delivery/v has that already, in {file}:59",
+        "the calls of Endpoint/chat: Delivery/v has that already, in {file}",
     ),
     "two lakes in one place": (
         document("Lake", "other", {"provider": "cloud", "storage": "lake/"}),
         "spec.storage",
-        "the storage 'lake' of Provider/cloud: Lake/main has that already, in {file}:28",
+        "the storage 'lake' of Provider/cloud: Lake/main has that already, in {file}",
     ),
     "a name that another dataset has": (
         document(
@@ -357,7 +358,7 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             {"provider": "cloud", "source": {"lake": "main"}, "target": {"new": "d"}},
         ),
         "spec.target.new",
-        "the dataset name 'd': Dataset/d has that already, in {file}:37",
+        "the dataset name 'd': Dataset/d has that already, in {file}",
     ),
     "a version of what adds versions itself": (
         document(
@@ -385,7 +386,7 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             {"provider": "cloud", "source": {"dataset": "d"}, "to": {"inferenceDataset": "i"}},
         ),
         "spec.to.inferenceDataset",
-        "the inference dataset 'i': Export/e has that already, in {file}:59",
+        "the inference dataset 'i': Export/e has that already, in {file}",
     ),
     "an export and answers in one place": (
         document(
@@ -404,7 +405,7 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             },
         ),
         "spec.to.path",
-        "the place 'out': BatchInference/b has that already, in {file}:70",
+        "the place 'out': BatchInference/b has that already, in {file}",
     ),
     "a model of a job's name": (
         document("Model", "x", {"provider": "cloud", "weights": {"path": "m"}}),
@@ -436,7 +437,8 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
 def test_rule_between_documents(name: str, tmp_path: Path) -> None:
     text, field, message = SEVERAL_DOCUMENTS[name]
     found = told(declared(tmp_path, BASE + text).diagnostics)
-    assert found == [(field, message.format(file=tmp_path / "loop.yaml"))]
+    without_lines = [(place, re.sub(r"(loop\.yaml):\d+$", r"\1", words)) for place, words in found]
+    assert without_lines == [(field, message.format(file=tmp_path / "loop.yaml"))]
 
 
 def test_the_base_of_these_cases_is_sound(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -59,6 +60,14 @@ def shared(model: Callable[[], _T]) -> Callable[[], _T]:
 
 Many = Annotated[tuple[_T, ...], Strict(False)]
 """A YAML list, kept as a tuple so that a declaration cannot be changed."""
+
+
+def _sorted_once(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(sorted(set(entries)))
+
+
+AnyOrder = Annotated[tuple[_T, ...], Strict(False), AfterValidator(_sorted_once)]
+"""A YAML list whose order and repeats mean nothing, so that they change no fingerprint."""
 
 
 class Metadata(Model):

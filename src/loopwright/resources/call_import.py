@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from loopwright.resources.address import Address
-from loopwright.resources.base import Many, Nature, RealisedSpec, Resource
+from loopwright.resources.base import AnyOrder, Nature, RealisedSpec, Resource
 from loopwright.resources.markers import MANIFEST_PATH, Ref
 from loopwright.resources.rules import NotEmpty
 
@@ -18,7 +18,7 @@ class CallImportSpec(RealisedSpec):
     lake: Annotated[str, Ref(("Lake",))] = Field(
         description="The lake that takes the calls.", examples=["main"]
     )
-    files: Annotated[Many[str], NotEmpty(), MANIFEST_PATH] = Field(
+    files: Annotated[AnyOrder[str], NotEmpty(), MANIFEST_PATH] = Field(
         description="JSONL files of recorded calls, plain or gzip, relative to this manifest. "
         "Their order does not matter; a file imported twice adds nothing.",
         examples=[["calls/support-desk.jsonl.gz"]],

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from loopwright.clock import from_text
 from loopwright.resources.address import Address
-from loopwright.resources.base import Many, Model, Nature, Resource, SeriesSpec, shared
+from loopwright.resources.base import AnyOrder, Model, Nature, Resource, SeriesSpec, shared
 from loopwright.resources.inference import inference_dataset
 from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref, Said
 from loopwright.resources.references import Found
@@ -96,10 +96,10 @@ class Filter(Model):
     to: Moment | None = Field(
         None, description="End of the call dates, exclusive (UTC).", examples=["2026-11-01"]
     )
-    model_versions: Many[str] = Field(
+    model_versions: AnyOrder[str] = Field(
         (), description="Model versions as recorded.", examples=[["mini-2026-10"]]
     )
-    endpoints: Many[str] = Field(
+    endpoints: AnyOrder[str] = Field(
         (), description="Endpoint names as recorded.", examples=[["ticket-router"]]
     )
     where: str | None = Field(
@@ -158,7 +158,8 @@ class Sampling(Model):
                 "is random where it is independent; leave out order: {order}",
                 {"order": self.order},
             )
-        return self
+        # Saying the default is saying nothing: it must not change a fingerprint.
+        return self.model_copy(update={"order": None}) if self.order == "random" else self
 
 
 Outcome = Literal["ok", "cached", "filtered", "timeout", "client_abort", "upstream_error"]
@@ -167,7 +168,7 @@ Outcome = Literal["ok", "cached", "filtered", "timeout", "client_abort", "upstre
 class Cleaning(Model):
     """What is left out of a sample, each with a counted reason."""
 
-    outcomes: Annotated[Many[Outcome], NotEmpty()] = Field(
+    outcomes: Annotated[AnyOrder[Outcome], NotEmpty()] = Field(
         ("ok",), description="Outcomes that stay.", examples=[["ok", "cached"]]
     )
     dedup: Literal["exact", "none"] = Field(

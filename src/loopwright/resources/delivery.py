@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from loopwright.resources.address import Address, Pointer
-from loopwright.resources.base import Many, Model, RealisedSpec, Resource, shared
+from loopwright.resources.base import AnyOrder, Model, RealisedSpec, Resource, shared
 from loopwright.resources.endpoint import Endpoint
 from loopwright.resources.markers import IMMUTABLE, Ref
 
@@ -30,7 +30,7 @@ def _compiles(patterns: dict[str, str]) -> dict[str, str]:
 class Redaction(Model):
     """What is replaced before anything is durable."""
 
-    detectors: Many[Detector] = Field(
+    detectors: AnyOrder[Detector] = Field(
         (), description="Built-in detectors.", examples=[["email", "phone"]]
     )
     patterns: Annotated[dict[str, str], AfterValidator(_compiles)] = Field(
