@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +17,24 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("loopwright")
+
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 2 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put test folders in memory where there is room: thousands of fsyncs are then free.
+
+    That syncs are asked for is proven by the power-cut tests, which do not depend on the disk.
+    """
+    is_worker = hasattr(config, "workerinput")
+    if config.option.basetemp or is_worker or not os.access(_MEMORY, os.W_OK):
+        return
+    if shutil.disk_usage(_MEMORY).free > _ROOM:
+        folder = tempfile.mkdtemp(prefix="loopwright-tests-", dir=_MEMORY)
+        config.option.basetemp = f"{folder}/tests"
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -21,40 +21,61 @@ from loopwright.errors import ExitCode, LoopwrightError
     help="A setting of Provider.spec.connection; YAML values.",
 )
 @click.option(
+    "--unreachable",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Settings under which every call fails; proves that failures are told.",
+)
+@click.option(
     "--samples",
     type=click.Path(exists=True, path_type=Path),
     help="Manifests to try instead of the built-in ones.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(provider: str, settings: tuple[str, ...], samples: Path | None, as_json: bool) -> int:
+def command(
+    provider: str,
+    settings: tuple[str, ...],
+    unreachable: tuple[str, ...],
+    samples: Path | None,
+    as_json: bool,
+) -> int:
     """Run the conformance suite over an installed provider type.
 
     It creates, updates and deletes real objects: give it an account of its own.
     """
-    from loopwright.providers.conformance import run_conformance
+    from loopwright.providers.conformance import Verdict, run_conformance
     from loopwright.providers.conformance_samples import default_samples, read_samples
     from loopwright.providers.registry import factory
 
-    made_by = factory(provider)
-    tried = read_samples(samples) if samples else default_samples()
     found = list(
-        run_conformance(made_by, provider, connection=_connection(settings), samples=tried)
+        run_conformance(
+            factory(provider),
+            provider,
+            connection=_connection(settings),
+            unreachable=_connection(unreachable) if unreachable else None,
+            samples=read_samples(samples) if samples else default_samples(),
+        )
     )
-    failed = [finding for finding in found if not finding.passed]
+    counts = {verdict: sum(f.verdict is verdict for f in found) for verdict in Verdict}
     if as_json:
         say_json(
             [
-                {"kind": f.kind, "check": f.check, "passed": f.passed, "message": f.message}
-                for f in found
+                {
+                    "kind": finding.kind,
+                    "check": finding.check,
+                    "verdict": finding.verdict.value,
+                    "rule": finding.rule,
+                    "message": finding.message,
+                }
+                for finding in found
             ]
         )
     else:
         for finding in found:
-            word = "ok  " if finding.passed else "FAIL"
-            tail = f": {finding.message}" if finding.message and not finding.passed else ""
-            say(f"{word} {finding.kind}  {finding.check}{tail}")
-        say(f"{len(found) - len(failed)} passed, {len(failed)} failed")
-    return ExitCode.ERROR if failed else ExitCode.DONE
+            tail = f": {finding.message}" if finding.verdict is not Verdict.PASSED else ""
+            say(f"{finding.verdict.value:<8}{finding.kind}  {finding.check}{tail}")
+        say(", ".join(f"{count} {verdict.value}" for verdict, count in counts.items()))
+    return ExitCode.ERROR if counts[Verdict.FAILED] else ExitCode.DONE
 
 
 def _connection(settings: tuple[str, ...]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Applier:
         for address, blockers in self._blockers.items():
             for other in blockers:
                 self._users.setdefault(other, []).append(address)
-        self._ready = deque(a for a, blockers in self._blockers.items() if not blockers)
+        self._ready: deque[Address] = deque()
         self._flying: dict[Future[Outcome], Address] = {}
         self._polls: dict[Address, _Poll] = {}
         self._busy: dict[tuple[str, str], int] = {}
@@ -90,6 +90,7 @@ class Applier:
         """Until nothing can be started; with `waits` also until nothing is running."""
         for change in self.plan.changes:
             self._note_obstacle(change)
+        self._queue()
         with ThreadPoolExecutor(max_workers=self.parallelism) as workers:
             try:
                 while self._step(workers, waits=waits):
@@ -99,6 +100,17 @@ class Applier:
                     future.cancel()
         self._leave()
         return self.applied
+
+    def _queue(self) -> None:
+        """What waits for nothing is ready; what waits for what will not be done says so."""
+        for address, change in self._todo.items():
+            unmet = [str(other) for other in change.after if other not in self._todo]
+            if unmet and address not in self.applied.waiting:
+                self.applied.waiting[address] = f"waits for {', '.join(unmet)}"
+                self._skip_users(address, f"{address} waits")
+        for address, blockers in self._blockers.items():
+            if not blockers and address not in self.applied.waiting:
+                self._ready.append(address)
 
     def adopt_running(self, records: Iterable[Record]) -> None:
         """Take over operations that an earlier pass left running."""
@@ -122,7 +134,7 @@ class Applier:
             return True
         if waits and self._polls:
             pause = min(poll.due for poll in self._polls.values()) - self._now()
-            self.ledger.clock.sleep(min(max(pause, 0.0), _TICK))
+            self.ledger.clock.wait(self.stop, max(pause, 0.0))
             return True
         return False
 
@@ -161,8 +173,11 @@ class Applier:
         if now.action is Action.NOOP:
             self._settled(change.address, self.ledger.records.get(change.address))
             return None
+        if now.action is Action.RUN and not now.fingerprint:
+            now = replace(now, obstacle=Obstacle.UPSTREAM)
         if not now.action.writes or now.obstacle is not Obstacle.NONE:
             self._note_obstacle(now)
+            self._skip_users(change.address, f"{change.address} waits")
             return None
         if not _covered(change, now):
             message = f"was planned as {change.action.value}, is now {now.action.value}"

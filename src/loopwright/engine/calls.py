@@ -9,25 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from loopwright.clock import Clock, to_text
+from loopwright.clock import Clock, from_text, to_text
 from loopwright.engine.events import Event, EventType, Listener
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.retry import Backoff, with_retries
 from loopwright.errors import AmbiguousError, TransientError
-from loopwright.providers.base import (
-    Adapter,
-    Idempotency,
-    Observed,
-    Operation,
-    OperationStatus,
-    Target,
-)
+from loopwright.providers.base import Adapter, Idempotency, Operation, Target
 from loopwright.state.records import Record
 
 T = TypeVar("T")
 BACKOFF = Backoff()
-_LONGEST_LOOK = 5.0
-"""Seconds between looks at a world that may take its time to show what it has made."""
 
 
 class Caller:
@@ -58,49 +49,26 @@ class Caller:
 
         return with_retries(once, clock=self._clock, backoff=BACKOFF, on_retry=retrying)
 
-    def create(
-        self, record: Record, target: Target, key: str, *, looks_first: bool = False
-    ) -> Operation:
-        """Create, or find what an earlier try of the same key has made.
+    def create(self, record: Record, target: Target, key: str) -> Operation:
+        """Create, or get back what an earlier try of the same key has made.
 
-        `looks_first` after a restart: whether the earlier try was sent is not known. Raises
-        AmbiguousError where the provider can tell neither by key nor by tag.
+        Raises AmbiguousError where the provider can tell neither by key nor by tag.
         """
         adapter = self.adapter(record)
-        kind = adapter.capabilities.idempotency
-        if looks_first and kind is Idempotency.NAME:
-            found = self._look(adapter, target, record)
-            if found is not None:
-                return _operation_of(found, key)
         try:
             return self.call(record, adapter.create, target, key)
         except AmbiguousError:
-            if kind is Idempotency.NONE:
+            if adapter.capabilities.idempotency is Idempotency.NONE:
                 raise
-            found = self._look(adapter, target, record) if kind is Idempotency.NAME else None
-            if found is not None:
-                return _operation_of(found, key)
+            self.settle(record)
             return self.call(record, adapter.create, target, key)
 
-    def _look(self, adapter: Adapter, target: Target, record: Record) -> Observed | None:
-        """By owner tag, for as long as the world may take to show it."""
-        waited, settling = 0.0, adapter.capabilities.settling.total_seconds()
-        while True:
-            found = self.call(record, adapter.observe, target, None)
-            if found is not None or waited >= settling:
-                return found
-            pause = min(_LONGEST_LOOK, settling - waited)
+    def settle(self, record: Record) -> None:
+        """Wait until what an earlier try may have made is surely seen by its tag."""
+        capabilities = self.adapter(record).capabilities
+        if capabilities.idempotency is not Idempotency.NAME or record.pending is None:
+            return
+        seen = from_text(record.pending.since) + capabilities.settling
+        pause = (seen - self._clock.now()).total_seconds()
+        if pause > 0:
             self._clock.sleep(pause)
-            waited += pause
-
-
-def _operation_of(observed: Observed, key: str) -> Operation:
-    """What was found stands for the answer that was lost."""
-    return Operation(
-        key,
-        OperationStatus.SUCCEEDED if observed.ready else OperationStatus.RUNNING,
-        observed.external_id,
-        handle={"external_id": observed.external_id},
-        outputs=observed.outputs,
-        message=f"found as {observed.external_id}",
-    )

@@ -25,6 +25,7 @@ from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
 from loopwright.providers.base import (
     Idempotency,
+    Observed,
     Operation,
     OperationStatus,
     Progress,
@@ -116,13 +117,11 @@ class Operator:
         if pending.action not in (Action.CREATE.value, Action.REPLACE.value, Action.RUN.value):
             return self._drop_intent(record)
         adapter = self.caller.adapter(record)
-        kind = adapter.capabilities.idempotency
-        if kind is Idempotency.NONE:
+        if adapter.capabilities.idempotency is Idempotency.NONE:
             return Outcome(Result.DECISION, _both_ways_out(record), record)
+        self.caller.settle(record)
         target = self._pending_target(record)
-        return self._guarded(
-            record, lambda: self.caller.create(record, target, pending.key, looks_first=True)
-        )
+        return self._guarded(record, lambda: self.caller.create(record, target, pending.key))
 
     def poll(self, record: Record) -> Outcome:
         """Bring a running operation on by one look."""
@@ -260,9 +259,8 @@ class Operator:
     def _remove(self, record: Record, key: str) -> Operation:
         adapter, target = self.caller.adapter(record), self.targets.recorded(record)
         observed = self.caller.call(record, adapter.observe, target, record.external_id)
-        if observed is None:
-            return Operation(key)
-        return self.caller.call(record, adapter.delete, target, observed, key)
+        known = observed or Observed(record.external_id, record.spec, record.outputs)
+        return self.caller.call(record, adapter.delete, target, known, key)
 
     def _forget(self, change: Change, record: Record | None) -> Outcome:
         """Let go of it; a running operation is cancelled first where the provider can."""

@@ -16,6 +16,7 @@ from loopwright.engine.refresh import Refresher
 from loopwright.engine.saved import SavedPlan, check_fresh, plan_id
 from loopwright.engine.workspace import Declared, Workspace
 from loopwright.errors import EXIT_PRECEDENCE, ExitCode, StalePlanError
+from loopwright.planning.change import Action
 from loopwright.planning.plan import Plan, Selection
 from loopwright.planning.planner import Planner
 from loopwright.resources.address import Address
@@ -203,14 +204,19 @@ def _goes_on(applied: Applied) -> bool:
 
 
 def _only(plan: Plan, listed: set[Address], applied: Applied) -> Plan:
-    """What was shown in the first plan, and has not failed since."""
+    """What was shown in the first plan, has not failed since, and has not had its one run."""
+    ran = {change.address for change in applied.done if change.action is Action.RUN}
     return replace(
         plan,
         changes=tuple(
             change
             for change in plan.changes
             if not change.action.is_pending
-            or (change.address in listed and change.address not in applied.failed)
+            or (
+                change.address in listed
+                and change.address not in applied.failed
+                and not (change.address in ran and change.action is Action.RUN)
+            )
         ),
     )
 

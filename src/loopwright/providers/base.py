@@ -27,7 +27,8 @@ class Idempotency(StrEnum):
     """The API takes our key: calling again with it gives the same operation."""
 
     NAME = "name"
-    """The object bears our owner tag: observe finds it."""
+    """The object bears our key or owner tag: `create` looks for it before it makes one. What a
+    lost answer has made is seen once the settling time is over."""
 
     NONE = "none"
     """Neither: stop and ask a person."""
@@ -82,7 +83,7 @@ class Operation:
     status: OperationStatus = OperationStatus.SUCCEEDED
     external_id: str = ""
     handle: Mapping[str, Any] = field(default_factory=dict)
-    """What the adapter needs to find it again after a restart."""
+    """What the adapter needs, besides `external_id`, to find it again after a restart."""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
     message: str = ""
