@@ -230,6 +230,10 @@ class Resource(Model):
         """The folder of the manifest; `MANIFEST_PATH` fields are relative to it."""
         return self._base_dir
 
+    def lies_in(self, folder: Path) -> None:
+        """Remember the folder of the manifest; once, when it is parsed."""
+        self._base_dir = folder
+
     @property
     def provider(self) -> Address | None:
         """The Provider that realises it; None for config kinds."""
