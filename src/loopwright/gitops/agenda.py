@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from loopwright.engine.workspace import Declared
+from loopwright.gitops.declaring import Good
 from loopwright.gitops.passes import Ending, Passed
 from loopwright.gitops.schedule import Due, Why, dues, pause_after
 from loopwright.resources.address import Address
@@ -33,13 +33,9 @@ class Agenda:
         self._not_before = now
         self._failures = self._followed = 0
 
-    def next(
-        self, declared: Declared, records: Mapping[Address, Record], *, since: datetime
-    ) -> Due:
+    def next(self, good: Good, records: Mapping[Address, Record]) -> Due:
         """The earliest of what is wanted, by passes before or by what state knows."""
-        known = dues(
-            declared, records, since=since, considered=self._considered, polled=self._polled
-        )
+        known = dues(good, records, considered=self._considered, polled=self._polled)
         found = [*known, Due(self._full_at, Why.INTERVAL)]
         if self._wanted is not None:
             found.append(self._wanted)

@@ -54,8 +54,9 @@ def of_pass(
     records: Mapping[Address, Record],
     held: Collection[Address],
 ) -> Iterator[tuple[Cause, str]]:
-    """What a pass ended with; `held` are resources it left alone because they failed before."""
-    for address in sorted({*applied.failed, *held, *_with(plan, Obstacle.FAILED)}):
+    """What a pass ended with; `held` are resources it left alone for a while."""
+    waiting = {address for address in held if address in records and records[address].failures}
+    for address in sorted({*applied.failed, *waiting, *_with(plan, Obstacle.FAILED)}):
         record = records.get(address)
         message = record.last_error if record and record.last_error else ""
         message = message or applied.failed.get(address, "") or "it failed"

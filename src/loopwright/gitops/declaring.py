@@ -6,14 +6,15 @@ A broken, empty or vanished set of manifests never replaces a good one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from loopwright.engine.workspace import Declared, Workspace, declare
 from loopwright.errors import LoopwrightError, ManifestError
 from loopwright.gitops.sources import Look, Revision, Source
 from loopwright.manifests.diagnostics import Diagnostic, Severity
+from loopwright.resources.address import Address
 from loopwright.state.store import StateReader
 
 _DIAGNOSTICS_KEPT = 5
@@ -33,11 +34,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A revision that was understood, and when it first was."""
+    """A revision that was understood, when it first was, and what had failed before it."""
 
     revision: Revision
     declared: Declared
     since: datetime
+    failures: Mapping[Address, int] = field(default_factory=dict)
+    """Failures in a row as of then: no backoff holds them against the revision."""
 
 
 Declare = Callable[[Revision, StateReader], Declared]
@@ -100,13 +103,14 @@ class LastGood:
         except LoopwrightError as error:
             self._note_broken(revision, error.message, _told(error), now)
             return False
-        recorded = len(state.records())
-        if recorded and not declared.resources:
-            message = f"the manifests declare nothing, yet {recorded} resources are recorded"
+        records = state.records()
+        if records and not declared.resources:
+            message = f"the manifests declare nothing, yet {len(records)} resources are recorded"
             self._note_broken(revision, message, (), now)
             return False
         self.broken = None
-        self._accept(Good(revision, declared, now))
+        failures = {address: record.failures for address, record in records.items()}
+        self._accept(Good(revision, declared, now, failures))
         return True
 
     def _accept(self, good: Good) -> None:

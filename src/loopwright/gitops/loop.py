@@ -113,7 +113,7 @@ class Watcher:
         self._look_at = now + timedelta(seconds=pause)
 
     def _next(self, good: Good, state: StateReader) -> Due:
-        return self._agenda.next(good.declared, state.records(), since=good.since)
+        return self._agenda.next(good, state.records())
 
     def _pass(self, good: Good, why: Why) -> None:
         passed = self._parts.passes.run(good, why, self._heals.held(self._clock.now()))

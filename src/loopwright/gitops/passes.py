@@ -56,7 +56,7 @@ class Passed:
     """None: it came to no plan, or had no reason to make one."""
     applied: Applied = field(default_factory=Applied)
     held: Collection[Address] = ()
-    """Left alone, because it failed a short while ago."""
+    """Left alone for a while, because it failed or others keep changing it back."""
     moved: bool = False
     """Whether state is another now, so that another look may find more to do."""
 
@@ -189,7 +189,7 @@ class Passes:
         self, good: Good, records: Mapping[Address, Record], fought: Collection[Address]
     ) -> set[Address]:
         now = self._workspace.clock.now()
-        waiting = held_back(good.declared, records, since=good.since)
+        waiting = held_back(good, records)
         return {address for address, until in waiting.items() if until > now} | set(fought)
 
 

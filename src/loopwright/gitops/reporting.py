@@ -164,7 +164,9 @@ class Reporter:
             found = conditions.of_pass(passed.plan, passed.applied, records, passed.held)
             self._of_pass = list(found)
             if passed.is_full:
-                self._of_drift = list(conditions.of_drift(passed.plan))
+                unseen = {str(address) for address in passed.held}
+                still = [found for found in self._of_drift if found[1] in unseen]
+                self._of_drift = [*conditions.of_drift(passed.plan), *still]
         elif passed.ending is Ending.FAILED:
             self._of_pass = [(Cause("failed", conditions.steady(passed.message)), "")]
         if passed.ending is Ending.REFUSED:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from loopwright.clock import from_text
-from loopwright.engine.workspace import Declared
+from loopwright.gitops.declaring import Good
 from loopwright.resources.address import Address
 from loopwright.resources.durations import parse_duration
 from loopwright.state.records import Record, RunStatus
@@ -52,29 +52,29 @@ def pause_after(failures: int) -> float:
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 20))
 
 
-def held_back(
-    declared: Declared, records: Mapping[Address, Record], *, since: datetime
-) -> dict[Address, datetime]:
+def held_back(good: Good, records: Mapping[Address, Record]) -> dict[Address, datetime]:
     """What failed and is not to be tried before a moment.
 
-    `since` is when the revision came: a failure before it is forgiven, and so is one that is
-    older than the newest change of something the resource needs.
+    A failure from before the revision is forgiven, and so is one that is older than the newest
+    change of something the resource needs.
     """
     found = {}
-    for address in declared.graph.order:
+    for address in good.declared.graph.order:
         record = records.get(address)
         if record is None or not _is_tried_again(record):
             continue
         failed_at = from_text(record.updated_at)
-        if failed_at >= since and not _anything_newer(declared, records, address, failed_at):
-            found[address] = failed_at + timedelta(seconds=pause_after(record.failures))
+        if failed_at >= good.since and not _anything_newer(good, records, address, failed_at):
+            before = good.failures.get(address, 0)
+            times = record.failures - before if record.failures > before else record.failures
+            found[address] = failed_at + timedelta(seconds=pause_after(times))
     return found
 
 
 def _anything_newer(
-    declared: Declared, records: Mapping[Address, Record], address: Address, moment: datetime
+    good: Good, records: Mapping[Address, Record], address: Address, moment: datetime
 ) -> bool:
-    needed = (records.get(need) for need in declared.graph.needs(address))
+    needed = (records.get(need) for need in good.declared.graph.needs(address))
     return any(
         record.updated_at and not record.failures and from_text(record.updated_at) > moment
         for record in needed
@@ -83,10 +83,9 @@ def _anything_newer(
 
 
 def dues(
-    declared: Declared,
+    good: Good,
     records: Mapping[Address, Record],
     *,
-    since: datetime,
     considered: datetime,
     polled: datetime,
 ) -> Iterator[Due]:
@@ -100,9 +99,9 @@ def dues(
             yield Due(polled + timedelta(seconds=_poll_pause(record, polled)), Why.RUNNING)
         elif record.suspension and record.suspension.until:
             yield from _later(from_text(record.suspension.until), considered, Why.RESUMED)
-    for moment in held_back(declared, records, since=since).values():
+    for moment in held_back(good, records).values():
         yield from _later(moment, considered, Why.RETRY)
-    for address, resource in declared.resources.items():
+    for address, resource in good.declared.resources.items():
         current = records[address].current_revision if address in records else None
         if resource.trigger.every and current:
             made = from_text(current.finished_at or current.started_at)
