@@ -82,7 +82,7 @@ def _read(documents: Collection[Document]) -> _Reading:
             resource, problems = check_model(document, resource_class(document.kind))
             reading.diagnostics += problems
             if resource is not None:
-                resource._base_dir = document.base_dir
+                resource.lies_in(document.base_dir)
                 reading.resources[address] = resource
     return reading
 
@@ -138,7 +138,7 @@ def _claims(reading: _Reading) -> Iterator[Diagnostic]:
                 held_by = reading.documents[holder]
                 yield reading.documents[address].problem(
                     "claimed-twice",
-                    f"{claim}: {holder} has that already, in {held_by.file}:{held_by.line}",
+                    f"{holder} already has {claim}, in {held_by.file}:{held_by.line}",
                     path.split("."),
                     hint=mend,
                 )

@@ -344,12 +344,12 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             "Delivery", "w", {"provider": "cloud", "endpoint": "Endpoint/chat", "lake": "main"}
         ),
         "spec.endpoint",
-        "the calls of Endpoint/chat: Delivery/v has that already, in {file}",
+        "Delivery/v already has the calls of Endpoint/chat, in {file}",
     ),
     "two lakes in one place": (
         document("Lake", "other", {"provider": "cloud", "storage": "lake/"}),
         "spec.storage",
-        "the storage 'lake' of Provider/cloud: Lake/main has that already, in {file}",
+        "Lake/main already has the storage 'lake' of Provider/cloud, in {file}",
     ),
     "a name that another dataset has": (
         document(
@@ -358,7 +358,7 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             {"provider": "cloud", "source": {"lake": "main"}, "target": {"new": "d"}},
         ),
         "spec.target.new",
-        "the dataset name 'd': Dataset/d has that already, in {file}",
+        "Dataset/d already has the dataset name 'd', in {file}",
     ),
     "a version of what adds versions itself": (
         document(
@@ -386,7 +386,7 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             {"provider": "cloud", "source": {"dataset": "d"}, "to": {"inferenceDataset": "i"}},
         ),
         "spec.to.inferenceDataset",
-        "the inference dataset 'i': Export/e has that already, in {file}",
+        "Export/e already has the inference dataset 'i', in {file}",
     ),
     "an export and answers in one place": (
         document(
@@ -405,7 +405,7 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
             },
         ),
         "spec.to.path",
-        "the place 'out': BatchInference/b has that already, in {file}",
+        "BatchInference/b already has the place 'out', in {file}",
     ),
     "a model of a job's name": (
         document("Model", "x", {"provider": "cloud", "weights": {"path": "m"}}),

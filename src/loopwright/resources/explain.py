@@ -61,9 +61,10 @@ class Explanation:
 
     def text(self, *, width: int = 80) -> str:
         """The explanation as plain lines, for a terminal of `width` columns."""
-        lines = [f"{self.path}: {self.type}", "", *_wrapped(self.description, width, 2)]
+        lines = [*_wrapped(f"{self.path}: {self.type}", width, ""), ""]
+        lines += _wrapped(self.description, width, "  ")
         if self.notes:
-            lines += _wrapped(f"({'; '.join(self.notes)})", width, 2)
+            lines += _wrapped(f"({'; '.join(self.notes)})", width, "  ")
         if self.required or self.default:
             lines.append("  required" if self.required else f"  default: {self.default}")
         if self.example:
@@ -77,8 +78,8 @@ class Explanation:
         column = max(map(len, names))
         for name, child in zip(names, self.children, strict=True):
             required = ", required" if child.required else ""
-            yield f"  {name:<{column}}  {child.type}{required}"
-            yield from _wrapped(child.description, width, column + 4)
+            yield from _wrapped(child.type + required, width, f"  {name:<{column}}  ")
+            yield from _wrapped(child.description, width, " " * (column + 4))
 
 
 def explain(path: str) -> Explanation:
@@ -269,9 +270,8 @@ def _smallest(kind: str, resource: type[Resource]) -> str:
     return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 
-def _wrapped(text: str, width: int, indent: int) -> list[str]:
-    margin = " " * indent
-    return textwrap.wrap(text, width, initial_indent=margin, subsequent_indent=margin)
+def _wrapped(text: str, width: int, head: str) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def _text_of(model: type[BaseModel]) -> str:
