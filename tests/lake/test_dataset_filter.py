@@ -8,7 +8,7 @@ from typing import Any
 import dataset_calls as made
 import pytest
 
-from loopwright.errors import DatasetError
+from loopwright.errors import DatasetError, LakeKeyError
 from loopwright.lake.building import estimate
 from loopwright.lake.condition import Condition
 from loopwright.lake.keys import MasterKey, Role
@@ -81,7 +81,7 @@ def test_the_reader_role_can_estimate_but_not_build(lake: Lake) -> None:
     snapshot = Lake.open(lake.root, master=master, role=Role.READER).snapshot()
     recipe = made.recipe(sampling={"count": 10}, filter={"where": "input_tokens > 5"})
     assert estimate(snapshot, recipe).rows == (10, 10)
-    with pytest.raises(Exception, match="role"):
+    with pytest.raises(LakeKeyError, match="role"):
         list(Lines(snapshot, recipe, purpose="test"))
 
 

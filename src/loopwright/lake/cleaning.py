@@ -40,22 +40,25 @@ def with_reasons(population: Population, drawn: pa.Table, cleaning: Cleaning) ->
 
 def _own_reasons(rows: pa.Table, cleaning: Cleaning) -> pa.ChunkedArray:
     """What a row's own metadata says against it. Later tests overwrite: the most basic one wins."""
-    tokens = pc.add(
+    tests: list[tuple[DropReason, pa.ChunkedArray]] = []
+    if cleaning.max_tokens is not None:
+        tests.append((DropReason.TOO_LONG, pc.greater(token_counts(rows), cleaning.max_tokens)))
+    if cleaning.min_tokens is not None:
+        tests.append((DropReason.TOO_SHORT, pc.less(token_counts(rows), cleaning.min_tokens)))
+    tests.append((DropReason.OUTCOME, _not_in(rows["outcome"], cleaning.outcomes)))
+    tests.append((DropReason.OPERATION, _not_in(rows["operation"], ("chat",))))
+    reasons = pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
+    for reason, holds in tests:
+        reasons = pc.if_else(holds, reason.value, reasons)
+    return reasons
+
+
+def token_counts(rows: pa.Table) -> pa.ChunkedArray:
+    """Input plus output tokens of each row; what is not known counts nothing."""
+    return pc.add(
         pc.cast(pc.coalesce(rows["input_tokens"], 0), pa.int64()),
         pc.cast(pc.coalesce(rows["output_tokens"], 0), pa.int64()),
     )
-    tests = {
-        DropReason.OUTCOME: _not_in(rows["outcome"], cleaning.outcomes),
-        DropReason.OPERATION: _not_in(rows["operation"], ("chat",)),
-    }
-    if cleaning.min_tokens is not None:
-        tests = {DropReason.TOO_SHORT: pc.less(tokens, cleaning.min_tokens), **tests}
-    if cleaning.max_tokens is not None:
-        tests = {DropReason.TOO_LONG: pc.greater(tokens, cleaning.max_tokens), **tests}
-    reasons = pa.chunked_array([pa.nulls(rows.num_rows, pa.string())])
-    for reason, holds in tests.items():
-        reasons = pc.if_else(holds, reason.value, reasons)
-    return reasons
 
 
 def _not_in(column: pa.ChunkedArray, names: tuple[str, ...]) -> pa.ChunkedArray:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopwright.lake.cleaning import REASON, answers_schema, check_response_schema
+from loopwright.lake.cleaning import REASON, answers_schema, check_response_schema, token_counts
 from loopwright.lake.columns import TEXT_COLUMNS
 from loopwright.lake.reasons import DropReason
 from loopwright.lake.recipe import Recipe, SplitBy
@@ -28,7 +28,7 @@ from loopwright.lake.walking import Draw
 # Text held at a time, going by the calls' own token counts.
 _PIECE_BYTES = 48 << 20
 _PIECE_ROWS = 1 << 14
-BYTES_A_TOKEN = 4
+_BYTES_A_TOKEN = 4
 _BYTES_A_CALL = 512
 _ROW_COLUMNS = ("call_id", REASON, "session_id", "input_tokens", "output_tokens")
 
@@ -160,8 +160,4 @@ class Lines:
 
 def text_bytes(rows: pa.Table) -> pa.ChunkedArray:
     """About how many bytes of text each row has, by its tokens."""
-    tokens = pc.add(
-        pc.cast(pc.coalesce(rows["input_tokens"], 0), pa.int64()),
-        pc.cast(pc.coalesce(rows["output_tokens"], 0), pa.int64()),
-    )
-    return pc.multiply(tokens, BYTES_A_TOKEN)
+    return pc.multiply(token_counts(rows), _BYTES_A_TOKEN)
