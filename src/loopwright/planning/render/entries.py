@@ -15,7 +15,7 @@ from loopwright.planning.render.details import (
     unchanged_fields,
 )
 from loopwright.planning.render.facts import facts
-from loopwright.planning.render.lines import Line, Span, Style, flow
+from loopwright.planning.render.lines import Line, Span, Style, flow, line
 from loopwright.planning.render.width import cut_middle, display_width, pad, printable
 from loopwright.planning.render.wording import (
     REFUSALS,
@@ -23,6 +23,7 @@ from loopwright.planning.render.wording import (
     VERBS,
     Signs,
     other_fields,
+    plural,
     reason_words,
 )
 from loopwright.planning.standing import because
@@ -59,11 +60,10 @@ class Page:
 
     def below(self, pieces: Sequence[Span], *, separator: str = " ", more: int = 0) -> list[Line]:
         """Pieces under a change; what goes on below stands `more` columns further in."""
-        margin = Span(" " * GUTTER)
         return flow(
             pieces,
             width=self.width,
-            start=(margin,),
+            start=line(" " * GUTTER),
             indent=GUTTER + more,
             separator=separator,
         )
@@ -87,19 +87,13 @@ def entry(change: Change, *, page: Page, column: int) -> Iterator[Line]:
     yield from _futures(change, page)
     for step in change.manual_steps:
         yield from page.below([Span(f"by hand: {step}", Style.YELLOW)], more=2)
-    is_open = page.verbosity > 0 or change.action in OPEN
-    if is_open:
+    if page.verbosity > 0 or change.action in OPEN:
         yield from _opened(change, page)
-
-
-def head_start(symbol: str, verb: str, style: Style) -> Line:
-    """Margin, symbol and verb, `GUTTER` columns in all."""
-    return (Span(f"  {symbol:<3} {verb:<7}  ", style),)
 
 
 def _head(change: Change, page: Page, column: int) -> list[Line]:
     style = Style.RED if change.obstacle in REFUSALS else STYLES[change.action]
-    start = head_start(change.action.symbol, VERBS[change.action], style)
+    start = line(f"  {change.action.symbol:<3} {VERBS[change.action]:<7}  ", style)
     reason = reason_words(replace(change, reason="") if _is_told_below(change) else change)
     others = _others(change, page)
     pieces = [Span(reason)] if reason else []
@@ -164,7 +158,7 @@ def _opened(change: Change, page: Page) -> Iterator[Line]:
         yield from _field(words, Style.PLAIN, page)
     if len(stated) > len(shown):
         rest = len(stated) - len(shown)
-        words = f"{page.signs.ellipsis} and {rest} more fields; -v shows them"
+        words = f"{page.signs.ellipsis} and {plural(rest, 'more field')}; -v shows them"
         yield from page.below([Span(words, Style.DIM)])
     if page.verbosity > 1:
         for words in unchanged_fields(change):

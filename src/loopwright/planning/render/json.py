@@ -5,8 +5,7 @@ The document says everything the plan holds, plus a `summary` for readers that o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -89,10 +88,16 @@ def _encoded(value: Any) -> Any:
         return {_escaped(name): _encoded(held) for name, held in value.items()}
     if isinstance(value, list | tuple):
         return [_encoded(held) for held in value]
-    held = {field.name: getattr(value, field.name) for field in fields(value)}
+    held = {name: getattr(value, name) for name in _names(value)}
     for name in _REAL.get(type(value), ()):
         held[name] = None if held[name] is None else float(held[name])
     return {name: _encoded(part) for name, part in held.items()}
+
+
+def _names(value: Any) -> Iterable[str]:
+    """Field names of a dataclass; `dataclasses.fields` filters anew on every call."""
+    names: Iterable[str] = value.__dataclass_fields__
+    return names
 
 
 def _escaped(name: str) -> str:
