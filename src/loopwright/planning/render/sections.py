@@ -15,6 +15,7 @@ from loopwright.planning.render.wording import (
     hours_words,
     plural,
 )
+from loopwright.resources.address import Address
 
 _SCREEN = 40
 """Lines of one section above which the same is folded."""
@@ -76,30 +77,27 @@ def sections(plan: Plan, signs: Signs = UNICODE) -> list[Section]:
 
 def _stages(stages: dict[int, list[Change]], signs: Signs) -> list[Section]:
     found: list[Section] = []
+    earlier: set[Address] = set()
     elapsed = 0.0
     for number, changes in sorted(stages.items()):
-        when = _when(changes, stages, elapsed, signs)
+        awaited = sorted({need for change in changes for need in change.after} & earlier)
+        when = "now"
+        if found:
+            when = _after(awaited, found[-1].title) + _in(elapsed, signs)
         found.append(Section(f"Stage {number}", tuple(changes), when))
-        elapsed += max((_hours(change) for change in changes), default=0)
+        earlier.update(change.address for change in changes)
+        elapsed += max(map(_hours, changes))
     return found
 
 
-def _when(
-    changes: Sequence[Change], stages: dict[int, list[Change]], elapsed: float, signs: Signs
-) -> str:
-    """What a stage waits for, and for how long; only what really is in an earlier stage counts."""
-    earlier = {
-        change.address
-        for held in stages.values()
-        for change in held
-        if change.stage < changes[0].stage
-    }
-    awaited = sorted({need for change in changes for need in change.after} & earlier)
-    if not awaited:
-        return "now" if not earlier else f"after stage {changes[0].stage - 1}"
-    names = ", ".join(map(str, awaited))
-    words = f"after {names}" if len(awaited) <= 2 else f"after stage {changes[0].stage - 1}"
-    return words + (f" ({signs.about}{hours_words(elapsed)})" if elapsed else "")
+def _after(awaited: Sequence[Address], stage: str) -> str:
+    """What a stage waits for: by name where that is one or two, else all that comes before."""
+    names = ", ".join(map(str, awaited)) if 1 <= len(awaited) <= 2 else stage.lower()
+    return f"after {names}"
+
+
+def _in(hours: float, signs: Signs) -> str:
+    return f" ({signs.about}{hours_words(hours)})" if hours else ""
 
 
 def _hours(change: Change) -> float:
