@@ -7,6 +7,7 @@ replays the log and keeps only what was synced. Linux with a C compiler; elsewhe
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
@@ -49,6 +50,7 @@ def record(
 def _shim() -> str:
     source = Path(__file__).with_name("shim.c")
     folder = Path(tempfile.mkdtemp(prefix="powercut-"))
+    atexit.register(shutil.rmtree, folder)
     library = folder / "shim.so"
     flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
     subprocess.run(["cc", *flags, "-o", library, source, "-ldl", "-lpthread"], check=True)
