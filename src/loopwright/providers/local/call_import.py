@@ -7,9 +7,10 @@ from pathlib import Path
 
 from loopwright.errors import PermanentError
 from loopwright.providers.base import Estimate, LastRun, Observed, Operation, Target
-from loopwright.providers.local.job_adapter import JobAdapter, observed_of
+from loopwright.providers.local.job_adapter import JobAdapter
 from loopwright.providers.local.jobs import job_id
 from loopwright.providers.local.lake_place import LakePlace, lake_arguments
+from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.recorded_files import estimate_lines
 from loopwright.providers.local.refusing import explained
 
@@ -17,18 +18,17 @@ from loopwright.providers.local.refusing import explained
 class CallImportAdapter(JobAdapter):
     """Imports; what one did is told by a receipt that lies in the lake."""
 
-    def observe(self, target: Target, external_id: str | None) -> Observed | None:
-        """There as long as the lake that holds its calls is."""
-        with explained(target.address, "observe"):
-            place = self._lake(target)
-            if place is None or not place.exists:
-                return None
-            receipts = place.imports
-            if external_id is None:
-                found = next(receipts.owned(target.owner, target.revision), None)
-            else:
-                found = receipts.get(external_id)
-            return observed_of(found) if found else self.at_work(target, external_id)
+    def receipts(self, target: Target) -> Receipts | None:
+        """In the lake: there as long as the lake that holds the calls is."""
+        found = target.inputs.get("lake")
+        if found is None or not found.external_id:
+            return None
+        place = LakePlace.of(found.external_id, self.places)
+        return place.imports if place.exists else None
+
+    def is_there(self, receipt: Receipt) -> bool:
+        del receipt
+        return True
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to import; files that were imported before add nothing."""
@@ -60,11 +60,6 @@ class CallImportAdapter(JobAdapter):
         del last
         with explained(target.address, "estimate"):
             return estimate_lines(list(_files(target)))
-
-    def _lake(self, target: Target) -> LakePlace | None:
-        found = target.inputs.get("lake")
-        named = found.external_id if found else ""
-        return LakePlace.of(named, self.places) if named else None
 
 
 def _files(target: Target) -> Iterator[Path]:

@@ -13,26 +13,29 @@ from loopwright.providers.base import (
     Opinion,
     Target,
 )
-from loopwright.providers.local.job_adapter import JobAdapter, observed_of, refusal
+from loopwright.providers.local.job_adapter import JobAdapter, refusal
 from loopwright.providers.local.lake_place import lake_arguments
-from loopwright.providers.local.receipts import Receipts
-from loopwright.providers.local.recipes import dataset_name, recipe_spec, series_owner
+from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.recipes import (
+    RECEIPTS,
+    dataset_name,
+    recipe_spec,
+    series_owner,
+)
 from loopwright.providers.local.refusing import explained
 
 
 class DatasetAdapter(JobAdapter):
     """Dataset versions; the external id is `name@vN`."""
 
-    def observe(self, target: Target, external_id: str | None) -> Observed | None:
-        """There while its manifest is; without an id, the newest of ours."""
-        with explained(target.address, "observe"):
-            if external_id is None:
-                owned = self._receipts.owned(target.owner, target.revision)
-                there = (found for found in owned if self._has(found.external_id))
-                found = next(there, None)
-            else:
-                found = self._receipts.get(external_id) if self._has(external_id) else None
-            return observed_of(found) if found else self.at_work(target, external_id)
+    def receipts(self, target: Target) -> Receipts:
+        """Beside the versions, so that they move together."""
+        del target
+        return Receipts(self.places.datasets / RECEIPTS)
+
+    def is_there(self, receipt: Receipt) -> bool:
+        """A version is one while its manifest is in place."""
+        return self._has(receipt.external_id)
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to build the next version. Raises PermanentError when the name is another's."""
@@ -61,15 +64,29 @@ class DatasetAdapter(JobAdapter):
 
         with explained(target.address, "delete"):
             catalog = Catalog(self.places.datasets)
-            ours = {found.external_id for found in self._receipts.owned(target.owner)}
+            receipts = self.receipts(target)
+            ours = {found.external_id for found in receipts.owned(target.owner)}
             for external_id in sorted(ours | {observed.external_id}):
                 name, _, number = external_id.rpartition("@v")
                 if self._has(external_id):
                     owner = catalog.owner(name) or target.owner
                     _refuse_foreign(target, name, owner=series_owner(target), holder=owner)
                     catalog.remove(name, int(number), owner=owner)
-                self._receipts.remove(external_id)
+                receipts.remove(external_id)
         return Operation(key, external_id=observed.external_id)
+
+    def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
+        """Take the whole series over: its name, and every version of it."""
+        from loopwright.lake.catalog import Catalog
+
+        operation = super().adopt(target, observed, key)
+        with explained(target.address, "adopt"):
+            catalog, name = Catalog(self.places.datasets), dataset_name(target)
+            holder = catalog.owner(name)
+            if holder is not None and holder != series_owner(target):
+                with catalog.held(name, owner=holder):
+                    catalog.commit(catalog.load(name), owner=series_owner(target))
+        return operation
 
     def estimate(self, target: Target, last: LastRun | None) -> Estimate:
         """Counted in the lake with the metadata key alone; no text is opened."""
@@ -88,10 +105,6 @@ class DatasetAdapter(JobAdapter):
                 "not from an inference dataset",
                 "write source: {lake: NAME}",
             )
-
-    @property
-    def _receipts(self) -> Receipts:
-        return Receipts(self.places.datasets / ".receipts")
 
     def _has(self, external_id: str) -> bool:
         name, at, number = external_id.rpartition("@v")

@@ -8,12 +8,23 @@ from typing import Any
 from loopwright.lake.building import Estimate as Count
 from loopwright.lake.building import estimate as count
 from loopwright.lake.keys import Role
+from loopwright.lake.reasons import DropReason
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
 from loopwright.lake.walking import Draw
 from loopwright.providers.base import Estimate, LastRun, Range
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places
+
+_METADATA_REASONS = frozenset(
+    {
+        DropReason.OPERATION,
+        DropReason.OUTCOME,
+        DropReason.TOO_SHORT,
+        DropReason.TOO_LONG,
+        DropReason.DUPLICATE,
+    }
+)
 
 
 def estimate_of(
@@ -26,15 +37,26 @@ def estimate_of(
     low, high = found.rows
     tokens = found.input_tokens + found.output_tokens
     least = tokens * low / high if high else 0
+    share = _share(found, last)
     return Estimate(
-        rows=Range(high, low, high),
+        rows=Range(round(high * share), low, high),
         population=Range.exact(found.matched),
-        tokens=Range(tokens, round(least), tokens),
+        tokens=Range(round(tokens * share), round(least), tokens),
         dropped={reason: Range.exact(rows) for reason, rows in found.dropped.items()},
         new_calls=_new_calls(lake, recipe, last) if last else None,
         waiting=_waiting(found),
         notes=_notes(found, recipe),
     )
+
+
+def _share(found: Count, last: LastRun | None) -> float:
+    """Of the rows that metadata lets stay, how many the text did last time; all without a hint."""
+    if found.wanted is not None or found.rows[0] == found.rows[1] or last is None:
+        return 1.0
+    dropped: Mapping[str, int] = last.outputs["dropped"]
+    by_text = sum(count for reason, count in dropped.items() if reason not in _METADATA_REASONS)
+    kept: int = last.outputs["rows"]
+    return kept / (kept + by_text) if kept else 1.0
 
 
 def _new_calls(lake: Lake, recipe: Recipe, last: LastRun) -> int:

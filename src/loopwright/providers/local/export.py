@@ -20,7 +20,7 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.providers.local.job_adapter import JobAdapter, refusal
-from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.receipts import Receipt, Receipts, exports_of
 from loopwright.providers.local.refusing import explained
 
 _OFFERED = (
@@ -31,18 +31,18 @@ _OFFERED = (
 class ExportAdapter(JobAdapter):
     """Exports; the external id is the folder and a mark of what was put there."""
 
-    def observe(self, target: Target, external_id: str | None) -> Observed | None:
-        """There while the folder has the files that were put there, by name and place."""
-        with explained(target.address, "observe"):
-            if external_id is None:
-                found = next(self._receipts.owned(target.owner, target.revision), None)
-            else:
-                found = self._receipts.get(external_id.rpartition("@")[0])
-            if found and external_id in (None, found.facts["id"]) and self._is_there(found):
-                return Observed(
-                    found.facts["id"], outputs=found.outputs, status="ready", owner=found.owner
-                )
-            return self.at_work(target, external_id)
+    def receipts(self, target: Target) -> Receipts:
+        """Apart from the files: in an exported folder lies what was exported, and nothing else."""
+        del target
+        return exports_of(self.places)
+
+    def is_there(self, receipt: Receipt) -> bool:
+        """Whether every exported file is; what is in them is looked at before replacing them."""
+        folder = self.places.path(receipt.place)
+        return all((folder / name).is_file() for name in receipt.facts["files"])
+
+    def place_of(self, external_id: str) -> str:
+        return external_id.rpartition("@")[0]
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to copy. Files that are not ours at the destination make it fail."""
@@ -60,16 +60,16 @@ class ExportAdapter(JobAdapter):
 
     def delete(self, target: Target, observed: Observed, key: str) -> Operation:
         """Remove the files that were exported, and the folder when nothing else is in it."""
-        place = observed.external_id.rpartition("@")[0]
+        place, receipts = self.place_of(observed.external_id), self.receipts(target)
         with explained(target.address, "delete"):
-            found = self._receipts.get(place)
-            if found and found.facts["id"] == observed.external_id:
+            found = receipts.get(place)
+            if found and found.external_id == observed.external_id:
                 folder = self.places.path(place)
                 for name in found.facts["files"]:
                     Disk().discard(folder / name)
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
-                self._receipts.remove(place)
+                receipts.remove(place)
         return Operation(key, external_id=observed.external_id)
 
     def estimate(self, target: Target, last: LastRun | None) -> Estimate:
@@ -90,14 +90,6 @@ class ExportAdapter(JobAdapter):
                 f"provider {target.spec['provider']} is local and makes no export {named}",
                 _OFFERED,
             )
-
-    @property
-    def _receipts(self) -> Receipts:
-        return Receipts(self.places.state / "exports")
-
-    def _is_there(self, receipt: Receipt) -> bool:
-        folder = self.places.path(receipt.external_id)
-        return all((folder / name).is_file() for name in receipt.facts["files"])
 
 
 def _source(target: Target) -> Resolved:

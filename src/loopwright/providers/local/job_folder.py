@@ -28,6 +28,7 @@ class Job:
     """What a child process is to do. References to secrets only, never a secret."""
 
     task: str
+    """The module whose `run` does it."""
     external_id: str
     owner: str
     arguments: Mapping[str, Any]

@@ -113,7 +113,7 @@ def spawn(folder: JobFolder, places: Places) -> None:
     """
     with folder.log.open("ab") as log:
         started = subprocess.run(
-            [sys.executable, "-m", "loopwright.providers.local.worker", str(folder.path)],
+            [sys.executable, "-P", "-m", "loopwright.providers.local.worker", str(folder.path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

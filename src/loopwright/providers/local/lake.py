@@ -26,7 +26,7 @@ from loopwright.providers.local.lake_place import (
     master_key,
 )
 from loopwright.providers.local.places import Places
-from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.receipts import Receipt, known_lakes
 from loopwright.providers.local.refusing import explained
 from loopwright.resources.durations import parse_duration
 
@@ -86,7 +86,7 @@ class LakeAdapter:
                 aside = doomed.with_name(f".{doomed.name}.{secrets.token_hex(4)}.deleted")
                 doomed.rename(aside)  # gone at once, however long removing takes
                 shutil.rmtree(aside)
-            self._known.remove(place.storage)
+            known_lakes(self._places).remove(place.storage)
         return Operation(key, external_id=observed.external_id)
 
     def poll(self, target: Target, operation: Operation) -> Operation:
@@ -123,10 +123,6 @@ class LakeAdapter:
                 "write a folder in spec.storage, relative to the project, e.g. storage: lake",
             )
 
-    @property
-    def _known(self) -> Receipts:
-        return known_lakes(self._places)
-
     def _key_reference(self, target: Target) -> dict[str, str]:
         said: dict[str, str] | None = target.spec.get("masterKey")
         if not said:
@@ -148,7 +144,7 @@ class LakeAdapter:
         delay = timedelta(seconds=parse_duration(settings.visibility_delay))
         Lake.create(place.root, master=key, visibility_delay=delay)
         facts = {"masterKey": settings.master_key}
-        self._known.put(Receipt(place.storage, settings.owner, facts=facts))
+        known_lakes(self._places).put(Receipt(place.storage, settings.owner, facts=facts))
 
     def _rotate(self, place: LakePlace, old: LakeSettings, new: LakeSettings) -> None:
         """Wrap the keys anew unless they are already under the new key, as after a crash."""
@@ -161,11 +157,6 @@ class LakeAdapter:
         except LakeKeyError:
             held = master_key(old.master_key, self._places, may_make=False)
             Lake.open(place.root, master=held, role=Role.ADMIN).rotate_master(fresh)
-
-
-def known_lakes(places: Places) -> Receipts:
-    """Receipts of the lakes that this environment keeps; for `doctor`."""
-    return Receipts(places.state / "lakes")
 
 
 def _observed(place: LakePlace) -> Observed | None:

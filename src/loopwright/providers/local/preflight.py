@@ -10,11 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from loopwright.errors import LoopwrightError
+from loopwright.lake.keys import Role
 from loopwright.providers.base import Opinion, Severity
-from loopwright.providers.local.lake import known_lakes
-from loopwright.providers.local.lake_place import LakePlace, master_key
+from loopwright.providers.local.lake_place import LakePlace, open_lake
 from loopwright.providers.local.places import Places
-from loopwright.providers.local.receipts import Receipt
+from loopwright.providers.local.receipts import Receipt, known_lakes
 
 _SCARCE_BYTES = 1 << 30
 _PRIVATE = 0o077
@@ -63,11 +63,11 @@ def _lake(known: Receipt, places: Places) -> Iterator[Opinion]:
         return
     yield _writable(subject, "lake", place.root, places)
     try:
-        found = master_key(key, places, may_make=False)
+        lake = open_lake(place.storage, key, places, role=Role.READER)
     except LoopwrightError as error:
         yield Opinion(Severity.ERROR, subject, error.message, error.hint or "")
         return
-    yield _key(subject, key, found.id, places)
+    yield _key(subject, key, lake.keys.master_id, places)
 
 
 def _key(subject: str, reference: dict[str, str], key_id: str, places: Places) -> Opinion:

@@ -16,6 +16,7 @@ import orjson
 from loopwright.errors import PermanentError
 from loopwright.hashing import sha256_hex
 from loopwright.lake.disk import Disk
+from loopwright.providers.local.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Receipt:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the adapter itself needs to know of it later."""
+    place: str = ""
+    """Where only one result can be at a time; a later one there replaces this receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,18 @@ class Receipts:
     folder: Path
 
     def put(self, receipt: Receipt) -> None:
-        """Durable when this returns; replaces an earlier one of the same id."""
+        """Durable when this returns; replaces an earlier one of the same place or id."""
         disk = Disk()
         disk.make_folders(self.folder)
-        disk.write_atomic(self._file(receipt.external_id), orjson.dumps(receipt))
+        disk.write_atomic(self._file(receipt.place or receipt.external_id), orjson.dumps(receipt))
 
-    def get(self, external_id: str) -> Receipt | None:
-        path = self._file(external_id)
+    def get(self, name: str) -> Receipt | None:
+        """By place where results have one, else by external id."""
+        path = self._file(name)
         return _read(path) if path.is_file() else None
 
-    def remove(self, external_id: str) -> None:
-        Disk().discard(self._file(external_id))
+    def remove(self, name: str) -> None:
+        Disk().discard(self._file(name))
 
     def all(self) -> Iterator[Receipt]:
         """The newest first."""
@@ -60,8 +64,18 @@ class Receipts:
             if owner and receipt.owner == owner and revision in (None, receipt.revision):
                 yield receipt
 
-    def _file(self, external_id: str) -> Path:
-        return self.folder / f"{sha256_hex(external_id.encode())[:16]}.json"
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{sha256_hex(name.encode())[:16]}.json"
+
+
+def known_lakes(places: Places) -> Receipts:
+    """The lakes that an environment keeps; for `doctor`."""
+    return Receipts(places.state / "lakes")
+
+
+def exports_of(places: Places) -> Receipts:
+    """The exports of an environment, by the place they were put in."""
+    return Receipts(places.state / "exports")
 
 
 def _read(path: Path) -> Receipt:

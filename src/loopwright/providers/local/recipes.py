@@ -7,6 +7,9 @@ from typing import Any
 
 from loopwright.providers.base import Target
 
+RECEIPTS = ".receipts"
+"""Folder beside the datasets; none of them can have this name."""
+
 _DECIDING = ("filter", "sampling", "cleaning", "split", "format", "lineFormat")
 
 

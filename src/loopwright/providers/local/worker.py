@@ -23,7 +23,7 @@ from loopwright.providers.base import OperationStatus, Progress
 from loopwright.providers.local.job_folder import Job, JobFolder, Status, Worker, started_at
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.refusing import may_pass
-from loopwright.providers.local.tasks import Outcome, task
+from loopwright.providers.local.tasks import Outcome, run_of
 
 _REPORT_EVERY = 0.25
 _LOOK_EVERY = 1.0
@@ -64,9 +64,7 @@ class Work:
             self._reported = now
             status = Status(OperationStatus.RUNNING, self.job.external_id, progress=progress)
             self.folder.write_status(status)
-            log.info(
-                "%s of %s %s", f"{progress.done:,.0f}", f"{progress.total:,.0f}", progress.unit
-            )
+            log.info("%s", _words(progress))
 
 
 def main(arguments: list[str]) -> int:
@@ -78,6 +76,7 @@ def main(arguments: list[str]) -> int:
         os._exit(0)  # the one who started us waits for this: the lock is held
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     work(folder)
     return 0
 
@@ -89,7 +88,6 @@ def work(folder: JobFolder) -> None:
         return
     attempt = 1 + (before.attempt if before else 0)
     folder.write_worker(Worker(os.getpid(), started_at(os.getpid()), attempt))
-    threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     log.info("%s: attempt %d", job.external_id, attempt)
     places = Places.from_json(job.places, os.environ)
     verdict = _verdict(Work(folder, job, places, attempt))
@@ -103,7 +101,7 @@ def _verdict(work: Work) -> Status | None:
     try:
         if work.folder.is_cancelled:
             raise Stopped
-        return _succeeded(task(work.job.task)(work))
+        return _succeeded(run_of(work.job.task)(work))
     except Stopped:
         log.info("stopped")
         if not work.folder.is_cancelled:
@@ -116,6 +114,12 @@ def _verdict(work: Work) -> Status | None:
         log.exception("the task broke")
         said = f"{type(error).__name__}: {error}"
         return _failed(work, said, transient=may_pass(error))
+
+
+def _words(progress: Progress) -> str:
+    total = f" of {progress.total:,.0f}" if progress.total else ""
+    note = f", {progress.note}" if progress.note else ""
+    return f"{progress.done:,.0f}{total} {progress.unit}{note}"
 
 
 def _succeeded(outcome: Outcome) -> Status:

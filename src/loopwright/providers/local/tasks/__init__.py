@@ -24,7 +24,7 @@ class Outcome:
     message: str = ""
 
 
-def task(name: str) -> Callable[[Work], Outcome]:
-    """The task of that name: `run` of the module of that name."""
-    run: Callable[[Work], Outcome] = import_module(f"{__name__}.{name}").run
+def run_of(task: str) -> Callable[[Work], Outcome]:
+    """What a task does: `run` of the module that it names."""
+    run: Callable[[Work], Outcome] = import_module(task).run
     return run

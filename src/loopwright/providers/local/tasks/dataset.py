@@ -15,6 +15,7 @@ from loopwright.providers.base import Progress
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.recipes import RECEIPTS
 from loopwright.providers.local.tasks import Outcome
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(work: Work) -> Outcome:
     outputs = _outputs(manifest, catalog, work.places)
     external_id = f"{manifest.name}@v{manifest.version}"
     receipt = Receipt(external_id, work.job.owner, work.job.revision, outputs)
-    Receipts(work.places.datasets / ".receipts").put(receipt)
+    Receipts(work.places.datasets / RECEIPTS).put(receipt)
     return Outcome(external_id, outputs, _message(manifest))
 
 

@@ -10,7 +10,7 @@ from loopwright.hashing import digest, file_digest
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.exporting import ExportProgress, ExportResult, export_version
 from loopwright.providers.base import Progress
-from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.receipts import Receipt, exports_of
 from loopwright.providers.local.tasks import Outcome
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def run(work: Work) -> Outcome:
     """Export whole or not at all. Raises DatasetError over files that are not ours."""
     arguments, places = work.arguments, work.places
     destination = places.path(arguments["to"])
-    receipts = Receipts(places.state / "exports")
+    receipts = exports_of(places)
     known = receipts.get(arguments["to"])
     aside = destination.with_name(f".{destination.name}.replaced")
     if known and known.owner == work.job.owner and _holds(destination, known):
@@ -45,8 +45,16 @@ def run(work: Work) -> Outcome:
             aside.rename(destination)
         raise
     outputs = _outputs(result, arguments)
-    facts = {"id": work.job.external_id, "files": _digests(destination)}
-    receipts.put(Receipt(arguments["to"], work.job.owner, work.job.revision, outputs, facts))
+    receipts.put(
+        Receipt(
+            work.job.external_id,
+            work.job.owner,
+            work.job.revision,
+            outputs,
+            facts={"files": _digests(destination)},
+            place=arguments["to"],
+        )
+    )
     shutil.rmtree(aside, ignore_errors=True)
     rows = f"{outputs['rows']:,} rows in {len(result.files)} file"
     message = f"{rows}{'s' if len(result.files) != 1 else ''} to {arguments['to']}"
