@@ -17,7 +17,7 @@ import pytest
 from lake_world import MASTER, CrashError, CrashingDisk, QuickDisk, ids, new_lake, table
 
 from loopwright.errors import LakeError
-from loopwright.lake import importing
+from loopwright.lake import importing, jsonl
 from loopwright.lake.importing import ImportProgress, import_calls
 from loopwright.lake.store import Lake
 
@@ -109,7 +109,8 @@ def test_of_many_bad_lines_all_are_counted_and_some_named(tmp_path: Path) -> Non
 def test_a_line_without_end_does_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "LONGEST_LINE", 1 << 20)
+    for module in (importing, jsonl):
+        monkeypatch.setattr(module, "LONGEST_LINE", 1 << 20)
     path = write(tmp_path / "a.jsonl", line(1), b"x" * (3 << 20) + b"\n", line(2))
     result = import_calls(new_lake(tmp_path / "lake"), [path])
     assert [(bad.line, bad.reason) for bad in result.bad] == [(2, "longer than 1 MiB")]

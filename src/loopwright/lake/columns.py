@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, islice
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -84,10 +84,10 @@ SCHEMA = pa.schema(
 COLUMNS: tuple[str, ...] = tuple(SCHEMA.names)
 TEXT_COLUMNS: tuple[str, ...] = ("request", "response")
 METADATA_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name not in TEXT_COLUMNS)
+METADATA_SCHEMA = pa.schema([SCHEMA.field(name) for name in METADATA_COLUMNS])
 SCHEMA_VERSION = 1
 
-_GIVEN = frozenset(COLUMNS) - {"skey", "schema_version"}
-_PART = 1024
+_GIVEN = frozenset(METADATA_COLUMNS) - {"skey", "seq", "schema_version"}
 
 
 def skey(call_id: str) -> int:
@@ -95,51 +95,50 @@ def skey(call_id: str) -> int:
     return int.from_bytes(hashlib.sha256(call_id.encode()).digest()[:8]) >> 1
 
 
-def tables(records: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
-    """Rows of SCHEMA for `records`, in their order, in tables of a thousand rows or so.
+def metadata_table(records: Sequence[Mapping[str, Any]], *, first_seq: int = 0) -> pa.Table:
+    """The METADATA_COLUMNS of `records`, each with its `skey`, numbered from `first_seq`.
 
-    A record needs call_id, seq, ts (microseconds since the epoch), endpoint, and request and
-    response (text or UTF-8); other columns are null where absent. Raises LakeError on an unknown
-    column, a missing value or a value of the wrong type.
+    A record needs call_id, ts (aware datetime, or microseconds since the epoch) and endpoint; other
+    columns are null where absent. Raises LakeError on an unknown column, a missing value or a value
+    of the wrong type.
     """
-    given = iter(records)
-    # A few at a time: taking columns out of many thousand dicts at once misses every cache.
-    while part := list(islice(given, _PART)):
-        yield _as_table(part)
-
-
-def _as_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
     present = set().union(*records)
-    if unknown := present.difference(_GIVEN):
+    if unknown := present.difference(_GIVEN, TEXT_COLUMNS):
         raise LakeError(f"calls cannot be given columns {', '.join(sorted(unknown))}")
     columns = {
         field.name: _column(records, field, absent=field.name not in present)
-        for field in SCHEMA
+        for field in METADATA_SCHEMA
         if field.name in _GIVEN
     }
+    count = len(records)
     columns["skey"] = pa.array([skey(record["call_id"]) for record in records], pa.int64())
-    columns["schema_version"] = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int16()), len(records))
-    return pa.table([columns[name] for name in COLUMNS], schema=SCHEMA)
+    columns["seq"] = sequence(first_seq, count)
+    columns["schema_version"] = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int16()), count)
+    return pa.table([columns[name] for name in METADATA_COLUMNS], schema=METADATA_SCHEMA)
+
+
+def sequence(first: int, count: int) -> pa.Array:
+    """`count` ingest sequence numbers from `first`."""
+    return pa.array(range(first, first + count), pa.int64())
+
+
+def text_array(texts: Sequence[bytes]) -> pa.Array:
+    """UTF-8 texts as one Arrow array.
+
+    One copy of all: pyarrow takes long texts over one by one, several times slower.
+    """
+    offsets = array("i", accumulate(map(len, texts), initial=0))
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
 def _column(records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bool) -> pa.Array:
     if absent and field.nullable:
         return pa.nulls(len(records), field.type)
-    given = [record.get(field.name) for record in records]
-    if field.name in TEXT_COLUMNS:
-        return _texts(given)
     try:
-        values = pa.array(given, field.type)
+        values = pa.array([record.get(field.name) for record in records], field.type)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise LakeError(f"column {field.name} cannot hold its values: {error}") from error
     if not field.nullable and values.null_count:
         raise LakeError(f"{values.null_count} of {len(records)} calls have no {field.name}")
     return values
-
-
-def _texts(given: Sequence[Any]) -> pa.Array:
-    """One copy of all texts: pyarrow takes long strings over one by one, several times slower."""
-    encoded = [text if isinstance(text, bytes) else str(text).encode() for text in given]
-    offsets = array("i", accumulate(map(len, encoded), initial=0))
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)

@@ -31,6 +31,10 @@ _PARAMETERS = (
     "reasoning_effort",
     "service_tier",
 )
+_USAGE_DETAILS = {
+    "cache_read_tokens": ("prompt_tokens_details", "cached_tokens"),
+    "reasoning_tokens": ("completion_tokens_details", "reasoning_tokens"),
+}
 _MOST_TAGS, _LONGEST_TAG_NAME, _LONGEST_TAG = 16, 64, 512
 
 
@@ -94,7 +98,7 @@ def estimated_tokens(text: str) -> int:
     """
     if text.isascii():
         return -(-len(text) // 4)
-    wide = (len(text.encode("utf-8", "surrogatepass")) - len(text)) / 2
+    wide = (len(text.encode()) - len(text)) / 2
     return int((len(text) - wide) / 4 + wide / 1.5) + 1
 
 
@@ -129,15 +133,11 @@ def _tokens(usage: Any, messages: list[Json], answers: list[Json]) -> dict[str, 
     if isinstance(usage, dict):
         counted = (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
         if None not in counted:
-            return {
-                "input_tokens": counted[0],
-                "output_tokens": counted[1],
-                "cache_read_tokens": _count(usage.get("prompt_tokens_details"), "cached_tokens"),
-                "reasoning_tokens": _count(
-                    usage.get("completion_tokens_details"), "reasoning_tokens"
-                ),
-                "tokens_estimated": False,
-            }
+            found = {"input_tokens": counted[0], "output_tokens": counted[1]}
+            for column, (part, name) in _USAGE_DETAILS.items():
+                if part in usage:
+                    found[column] = _count(usage[part], name)
+            return found | {"tokens_estimated": False}
     return {
         "input_tokens": sum(estimated_tokens(text) for text in _texts(messages)),
         "output_tokens": sum(estimated_tokens(text) for text in _texts(answers)),
@@ -176,7 +176,7 @@ def _parameters(request: Json) -> str | None:
 
 
 def _is_short(value: Any) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= 64)
+    return isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= 64)
 
 
 def _tags(metadata: Any) -> dict[str, str] | None:

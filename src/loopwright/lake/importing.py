@@ -8,31 +8,30 @@ file as microseconds since the epoch.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
 from loopwright.errors import LakeError
 from loopwright.hashing import canonical_json, file_digest
+from loopwright.lake.batch import batches
 from loopwright.lake.chat_lines import BadLineError, parse
 from loopwright.lake.exchange import HashKeys, describe
-from loopwright.lake.ingest import BATCH_ROWS, AppendResult, append, batches
+from loopwright.lake.ingest import AppendResult, append
+from loopwright.lake.jsonl import LONGEST_LINE, CutShortError, numbered_lines
 from loopwright.lake.keys import LakeSecret
 from loopwright.lake.partitions import endpoint_fits
 from loopwright.lake.store import Lake
 
 DEFAULT_ENDPOINT = "imported"
-LONGEST_LINE = 64 << 20
+BATCH_ROWS = 50_000
+BATCH_BYTES = 96 << 20
 _NAMED_BAD_LINES = 100
-_GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def import_calls(
         tally=tally,
     )
     records = (record for path, _, _ in sources for record in reader.records(path))
-    for batch in batches(records, rows=batch_rows):
+    for batch in batches(records, rows=batch_rows, text_bytes=BATCH_BYTES):
         tally.appended(append(lake, batch))
         if progress:
             progress(tally.progress())
@@ -125,6 +124,9 @@ class _Tally:
     bad: list[BadLine] = field(default_factory=list)
     first_seq: int | None = None
     last_seq: int | None = None
+
+    def passed(self, count: int) -> None:
+        self.done += count
 
     def left_out(self, line: BadLine) -> None:
         self.bad_total += 1
@@ -165,12 +167,20 @@ class _Reader:
     def records(self, path: Path) -> Iterator[dict[str, Any]]:
         """The calls of one file, in its order."""
         ordinals = _Ordinals()
-        for index, line in self._lines(path):
+        try:
+            for index, line in numbered_lines(path, passed=self.tally.passed):
+                self.tally.read += 1
+                try:
+                    record = self._record(line, index, ordinals)
+                except BadLineError as error:
+                    self.tally.left_out(BadLine(path.name, index + 1, str(error)))
+                else:
+                    yield record
+        except CutShortError as error:
             self.tally.read += 1
-            try:
-                yield self._record(line, index, ordinals)
-            except BadLineError as error:
-                self.tally.left_out(BadLine(path.name, index + 1, str(error)))
+            self.tally.left_out(
+                BadLine(path.name, error.index + 1, "the gzip data is cut or damaged")
+            )
 
     def _record(self, raw: bytes, index: int, ordinals: _Ordinals) -> dict[str, Any]:
         if len(raw) > LONGEST_LINE:
@@ -189,23 +199,6 @@ class _Reader:
         if exchange.session_id is not None:
             record["session_id"] = exchange.session_id
         return record
-
-    def _lines(self, path: Path) -> Iterator[tuple[int, bytes]]:
-        """Lines that are not blank, with their index; the one that a broken gzip ends in is bad."""
-        before, index = self.tally.done, -1
-        try:
-            with path.open("rb") as raw:
-                content = _content(raw)
-                for index, line in enumerate(_bounded_lines(content)):
-                    self.tally.done = before + raw.tell()
-                    if not line.isspace():
-                        yield index, line.removeprefix(_BOM) if index == 0 else line
-                self.tally.done = before + raw.tell()
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            self.tally.read += 1
-            self.tally.left_out(BadLine(path.name, index + 2, "the gzip data is cut or damaged"))
-        except OSError as error:
-            raise LakeError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 class _Ordinals:
@@ -238,17 +231,3 @@ def _sources(paths: Sequence[Path]) -> list[tuple[Path, str, int]]:
         if path.name < known[0].name:
             found[digest] = (path, digest, size)
     return [found[digest] for digest in sorted(found)]
-
-
-def _content(raw: BinaryIO) -> BinaryIO:
-    start = raw.read(len(_GZIP))
-    raw.seek(0)
-    return gzip.GzipFile(fileobj=raw) if start == _GZIP else raw  # type: ignore[return-value]
-
-
-def _bounded_lines(content: BinaryIO) -> Iterator[bytes]:
-    """Lines; of one that is too long only the beginning is kept, one byte over the limit."""
-    while line := content.readline(LONGEST_LINE + 1):
-        yield line
-        while len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-            line = content.readline(LONGEST_LINE + 1)
