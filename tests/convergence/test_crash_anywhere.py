@@ -1,24 +1,29 @@
 """One apply, stopped before and after each of its journal writes and provider calls.
 
-Whatever step it is, the next apply converges, every object was made exactly once, and nothing
-is forgotten.
+Whatever step it is, the next apply ends where an undisturbed one would have: every object made
+as often as it should, nothing forgotten, nothing left over.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from loopwright.errors import ExitCode
+from loopwright.manifests.project import Project
 from loopwright.providers.memory.adapter import MemoryAdapter
+from loopwright.resources.base import Resource
 from loopwright.state.session import SqliteSession
-from support.projects import TestProject, flywheel
+from support.portraits import creations, orphans, portrait
+from support.projects import TestProject, flywheel, resource
 
-_VERBS = ("create", "update", "delete", "adopt")
+_VERBS = ("create", "update", "delete", "adopt", "cancel", "poll")
 _LEASE = 120.0
+NewProject = Callable[[], TestProject]
 
 
 class Crash(BaseException):
@@ -55,49 +60,93 @@ class Steps:
         self.count, self.at, self.after = 0, step, after
 
 
-def _made_once(project: TestProject) -> None:
-    made = Counter(
-        (write.address, write.external_id)
-        for write in project.world.writes
-        if write.action == "create" and write.effective
-    )
-    per_address = Counter(address for address, _ in made)
-    assert set(made.values()) <= {1}
-    assert set(per_address.values()) <= {1}, per_address
+@dataclass(frozen=True)
+class Story:
+    """What was applied before, if anything, and the apply that is stopped."""
+
+    before: Callable[[], list[Resource]] | None
+    now: Callable[[], list[Resource]]
+    project: Project | None = None
+    destroys: bool = False
+
+    def begin(self, project: TestProject) -> None:
+        if self.before:
+            project.apply(self.before())
+
+    def apply(self, project: TestProject) -> ExitCode:
+        return project.apply(
+            self.now(), project=self.project, destroy=self.destroys, delete_data=self.destroys
+        ).exit_code
+
+    def is_settled(self, project: TestProject) -> bool:
+        return project.plan(
+            self.now(), project=self.project, destroy=self.destroys, delete_data=self.destroys
+        ).is_empty
 
 
-def _steps_of_one_apply(project: TestProject, steps: Steps) -> int:
-    steps.crash_at(None)
-    project.apply(flywheel())
-    return steps.count
+def _slow_loop(ratio: float = 0.2) -> list[Resource]:
+    seconds = {"Dataset": 6, "FineTuneJob": 12, "EvalRun": 6, "Endpoint": 5}
+    return flywheel(ratio=ratio, connection={"jobSeconds": seconds})
 
 
-def _crash_then_finish(project: TestProject, steps: Steps, step: int, *, after: bool) -> None:
-    steps.crash_at(step, after=after)
-    with pytest.raises(Crash):
-        project.apply(flywheel())
-    steps.crash_at(None)
-    project.clock.advance(_LEASE)
-    assert project.apply(flywheel()).exit_code == 0
+def _edited_loop() -> list[Resource]:
+    """An update, a replace, a move, a removal and another sample, with all that follows from it."""
+    kept = [found for found in _slow_loop(0.3) if found.kind not in ("Delivery", "Export")]
+    return [
+        *(found for found in kept if str(found.address) != "Endpoint/candidate"),
+        resource(
+            "Endpoint",
+            "candidate",
+            provider="mem",
+            model={"fineTuneJob": "router"},
+            rateLimit={"rpm": 9, "tpm": 900},
+        ),
+        resource("Endpoint", "side", provider="mem", type="preset", model={"base": "tiny"}),
+        resource("Lake", "spare", provider="mem", storage="elsewhere"),
+    ]
+
+
+def _loop_before_edit() -> list[Resource]:
+    return [
+        *_slow_loop(),
+        resource("Endpoint", "side", provider="mem", model={"base": "tiny"}),
+        resource("Lake", "old", provider="mem", storage="elsewhere"),
+    ]
+
+
+_MOVE = Project.model_validate({"moved": [{"from": "Lake/old", "to": "Lake/spare"}]})
+
+STORIES = {
+    "the whole loop from nothing": Story(None, _slow_loop),
+    "edits of everything": Story(_loop_before_edit, _edited_loop, _MOVE),
+    "destroy": Story(_slow_loop, _slow_loop, destroys=True),
+}
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_an_apply_stopped_at_any_step_is_finished_by_the_next(
-    after: bool, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    story: Story, after: bool, new_project: NewProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from support.projects import injected
-
-    project = TestProject(tmp_path_factory.mktemp("count"))
-    monkeypatch.setattr("loopwright.engine.pool.factory", lambda _: injected(project.world))
     steps = Steps(monkeypatch)
-    total = _steps_of_one_apply(project, steps)
-    assert total > 30
+    undisturbed = new_project()
+    story.begin(undisturbed)
+    steps.crash_at(None)
+    assert story.apply(undisturbed) == ExitCode.DONE
+    total, wanted, made = steps.count, portrait(undisturbed), creations(undisturbed)
+    assert total > 20
+    assert story.is_settled(undisturbed)
     for step in range(1, total + 1):
-        project = TestProject(tmp_path_factory.mktemp(f"crash{step}"))
-        world = project.world
-        monkeypatch.setattr("loopwright.engine.pool.factory", lambda _, w=world: injected(w))
-        _crash_then_finish(project, steps, step, after=after)
-        _made_once(project)
         steps.crash_at(None)
-        assert project.plan(flywheel()).is_empty, step
-        assert len(project.records()) == len(flywheel())
+        project = new_project()
+        story.begin(project)
+        steps.crash_at(step, after=after)
+        with pytest.raises(Crash):
+            story.apply(project)
+        steps.crash_at(None)
+        project.clock.advance(_LEASE)
+        assert story.apply(project) == ExitCode.DONE, step
+        assert portrait(project) == wanted, step
+        assert creations(project) == made, step
+        assert not orphans(project), step
+        assert story.is_settled(project), step

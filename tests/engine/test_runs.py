@@ -133,3 +133,37 @@ def test_fewer_rows_than_count_wait_and_say_how_many(project: TestProject) -> No
     assert not project.world.objects("Dataset")
     project.world.calls("main", 2000)
     assert project.apply(declared).exit_code == ExitCode.DONE
+
+
+def test_a_run_behind_an_unchanged_suite_waits_for_what_the_suite_builds_on(
+    project: TestProject,
+) -> None:
+    def judged(ratio: float) -> list[Any]:
+        kept = {"Provider/mem", "Lake/main", "Dataset/router", "EvalSuite/routing"}
+        return [
+            *(found for found in flywheel(ratio=ratio) if str(found.address) in kept),
+            resource("Endpoint", "base", provider="mem", model={"base": "tiny"}),
+            resource("EvalRun", "base", provider="mem", suite="routing", endpoint="base"),
+        ]
+
+    project.apply(judged(0.2))
+    plan = project.plan(judged(0.3))
+    run = plan.change(Address("EvalRun", "base"))
+    assert run is not None
+    assert (run.action, run.after) == (Action.RUN, (Address("Dataset", "router"),))
+    assert project.apply(judged(0.3)).exit_code == ExitCode.DONE
+    assert project.writes_to("EvalRun/base", "create") == 2
+    assert project.plan(judged(0.3)).is_empty
+
+
+def test_what_builds_on_a_run_that_is_under_way_waits_for_it(project: TestProject) -> None:
+    slow = {"jobSeconds": {"FineTuneJob": 600}}
+    project.apply(flywheel(connection=slow))
+    project.apply(flywheel(ratio=0.3, connection=slow), waits=False)
+    plan = project.plan(flywheel(ratio=0.3, connection=slow))
+    obstacles = {str(change.address): change.obstacle for change in plan.pending}
+    assert obstacles == {
+        "FineTuneJob/router": Obstacle.RUNNING,
+        "Endpoint/candidate": Obstacle.UPSTREAM,
+        "EvalRun/candidate": Obstacle.UPSTREAM,
+    }

@@ -1,9 +1,14 @@
-"""Whole projects in memory: resources by hand, a fake cloud, a fake clock, a real state file."""
+"""Whole projects in memory: resources by hand, a fake cloud, a fake clock, a real state file.
+
+`memory_worlds` has to stand in for the registry's look-up, so that each project meets its own
+world; the conftest of a folder does that.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,26 +16,39 @@ from typing import Any
 from loopwright.clock import FakeClock
 from loopwright.engine.events import Event, Listener, silent
 from loopwright.engine.reconcile import Outcome, Reconciler
+from loopwright.engine.saved import SavedPlan
 from loopwright.engine.workspace import Declared, Workspace
 from loopwright.graph import build
 from loopwright.hashing import digest
 from loopwright.manifests.project import Project
 from loopwright.planning.plan import Plan, Selection
+from loopwright.providers import registry
+from loopwright.providers.base import Provider, ProviderContext, ProviderFactory
 from loopwright.providers.memory import MemoryFactory
+from loopwright.providers.memory.contents import Write
 from loopwright.providers.memory.world import World
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
 from loopwright.resources.registry import resource_class
 from loopwright.state.records import Record
+from loopwright.state.store import Entry, StateSession
 
 API = "loopwright.dev/v1alpha1"
 
 
 def resource(kind: str, name: str, **spec: Any) -> Resource:
     """A validated resource, as a manifest would declare it."""
-    return resource_class(kind).model_validate(
-        {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
-    )
+    return resource_class(kind).model_validate(manifest(kind, name, **spec))
+
+
+def manifest(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    """The document that declares a resource."""
+    return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def manifest_of(resource: Resource) -> dict[str, Any]:
+    """The document that a resource would have been read from."""
+    return manifest(resource.kind, resource.metadata.name, **resource.desired())
 
 
 def declared(resources: Iterable[Resource], project: Project | None = None) -> Declared:
@@ -107,6 +125,9 @@ class TestProject:
     clock: FakeClock = field(default_factory=FakeClock)
     events: list[Event] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        _WORLDS[self.folder] = self.world
+
     @property
     def workspace(self) -> Workspace:
         return Workspace(self.folder, clock=self.clock)
@@ -126,8 +147,16 @@ class TestProject:
             stop=stop,
         )
 
-    def plan(self, resources: Iterable[Resource], **selection: Any) -> Plan:
-        return self.reconciler(resources, listener=silent).plan(Selection(**selection))
+    @contextmanager
+    def session(self) -> Iterator[StateSession]:
+        with self.workspace.state().session(holder="test", command="apply") as session:
+            yield session
+
+    def plan(
+        self, resources: Iterable[Resource], *, project: Project | None = None, **selection: Any
+    ) -> Plan:
+        reconciler = self.reconciler(resources, project=project, listener=silent)
+        return reconciler.plan(Selection(**selection))
 
     def apply(
         self,
@@ -136,11 +165,36 @@ class TestProject:
         waits: bool = True,
         approve: Callable[[Plan], bool] = lambda plan: True,
         project: Project | None = None,
+        stop: threading.Event | None = None,
         **selection: Any,
     ) -> Outcome:
-        reconciler = self.reconciler(resources, project=project)
-        with self.workspace.state().session(holder="test", command="apply") as session:
+        reconciler = self.reconciler(resources, project=project, stop=stop)
+        with self.session() as session:
             return reconciler.apply(session, Selection(**selection), approve=approve, waits=waits)
+
+    def save(self, resources: Iterable[Resource], *, project: Project | None = None) -> SavedPlan:
+        return SavedPlan.of(self.plan(resources, project=project), ("all.yaml",))
+
+    def apply_saved(
+        self,
+        resources: Iterable[Resource],
+        saved: SavedPlan,
+        *,
+        resumes: bool = False,
+        waits: bool = True,
+        project: Project | None = None,
+        stop: threading.Event | None = None,
+    ) -> Outcome:
+        reconciler = self.reconciler(resources, project=project, stop=stop)
+        with self.session() as session:
+            return reconciler.apply(
+                session,
+                saved.plan.selection,
+                approve=lambda plan: True,
+                waits=waits,
+                saved=saved,
+                resumes=resumes,
+            )
 
     def records(self) -> dict[Address, Record]:
         return dict(self.workspace.state().records())
@@ -148,7 +202,31 @@ class TestProject:
     def record(self, text: str) -> Record:
         return self.records()[Address.parse(text)]
 
+    def journal(self, *kinds: str) -> list[Entry]:
+        return [entry for entry in self.workspace.state().journal() if entry.kind in kinds]
 
-def injected(world: World) -> MemoryFactory:
-    """A factory whose providers all live in one world."""
-    return MemoryFactory(world)
+    def writes(self, action: str | None = None) -> list[Write]:
+        """Calls that changed the world, in order."""
+        return [
+            write
+            for write in self.world.writes
+            if write.effective and action in (None, write.action)
+        ]
+
+    def writes_to(self, text: str, action: str | None = None) -> int:
+        return sum(write.address == text for write in self.writes(action))
+
+
+_WORLDS: dict[Path, World] = {}
+
+
+class _Worlds(MemoryFactory):
+    """Providers of a project all live in the world of that project."""
+
+    def build(self, context: ProviderContext) -> Provider:
+        return MemoryFactory(_WORLDS.get(context.project_dir)).build(context)
+
+
+def memory_worlds(provider_type: str) -> ProviderFactory:
+    """`registry.factory`, with a world for each project."""
+    return _Worlds() if provider_type == "memory" else registry.factory(provider_type)

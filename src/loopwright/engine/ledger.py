@@ -169,19 +169,22 @@ def _with_revision(record: Record, pending: Pending, operation: Operation, now: 
 
 
 def _with_generation(record: Record, pending: Pending, operation: Operation, now: str) -> Record:
-    generations = record.generations
-    if not generations or generations[-1].fingerprint != pending.fingerprint:
-        number = generations[-1].number + 1 if generations else 1
-        made = Generation(number, pending.fingerprint, pending.spec, now)
-        generations = (*generations, made)[-_GENERATIONS_KEPT:]
     return replace(
-        record,
-        generations=generations,
+        remembered(record, pending.spec, fingerprint=pending.fingerprint, now=now),
         external_id=operation.external_id or record.external_id,
         outputs={**record.outputs, **operation.outputs},
-        fingerprint=pending.fingerprint,
         inputs=pending.inputs,
     )
+
+
+def remembered(record: Record, spec: Mapping[str, Any], *, fingerprint: str, now: str) -> Record:
+    """The record of a standing resource that now has this spec; earlier ones serve rollbacks."""
+    generations = record.generations
+    if not generations or generations[-1].fingerprint != fingerprint:
+        number = generations[-1].number + 1 if generations else 1
+        made = Generation(number, fingerprint, spec, now)
+        generations = (*generations, made)[-_GENERATIONS_KEPT:]
+    return replace(record, spec=spec, fingerprint=fingerprint, generations=generations)
 
 
 def failed(record: Record, error: str, *, transient: bool, now: str) -> Record:

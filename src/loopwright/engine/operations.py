@@ -15,6 +15,7 @@ from loopwright.engine.ledger import (
     finished,
     operation_from_json,
     operation_key,
+    remembered,
     revision_number,
 )
 from loopwright.engine.pool import ProviderPool
@@ -34,6 +35,7 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.resources.address import Address
+from loopwright.resources.base import Nature
 from loopwright.state.records import Pending, Record
 
 
@@ -308,7 +310,12 @@ class Operator:
         now = self.ledger.now()
         made = record or Record(change.address, created_at=now)
         made = replace(made, spec=change.desired, updated_at=now, pending=None)
-        if not made.revisions:
+        resource = self.graph.resources[change.address]
+        if resource.nature is Nature.STANDING:
+            target = self.targets.declared(resource, spec=change.desired)
+            made = remembered(made, change.desired, fingerprint=change.fingerprint, now=now)
+            made = replace(made, inputs=self._inputs(change, target, facts))
+        elif not made.revisions:
             made = replace(made, fingerprint=change.fingerprint)
         made = self._described(made, change.address, facts.given)
         data = {"action": change.action.value, "reason": change.reason}

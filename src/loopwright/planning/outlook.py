@@ -27,6 +27,8 @@ class Outlook:
     external_id: str = ""
     stage: int = 0
     """0: in place already; n: after stage n."""
+    after: tuple[Address, ...] = ()
+    """What has to be done for it to be in place: itself, or what an unchanged one builds on."""
     note: str = ""
     blocked: str = ""
     """Why it will not come to be in this plan; empty: it will."""

@@ -95,6 +95,14 @@ class Planner:
         if resource is not None:
             done = Change(record.address, Action.NOOP, external_id=record.external_id)
             self.outlooks[record.address] = self._outlook(resource, done)
+            self._pass_on(record.address)
+
+    def _pass_on(self, address: Address) -> None:
+        """What is unchanged, but builds on this, gives something else now."""
+        for user in self.graph.dependants(address):
+            if address in self.outlooks[user].after and self.outlooks[user].after != (user,):
+                self.outlooks[user] = self._outlook(self.graph.resources[user], self._changes[user])
+                self._pass_on(user)
 
     def inputs(self, address: Address) -> dict[str, str]:
         """What its references come to now: decisive digests, and ids of the rest."""
@@ -178,7 +186,11 @@ class Planner:
             provider=resource.provider.name if resource.provider else "",
             origin=self.situation.origins.get(address, ""),
         )
-        self.outlooks[address] = self._outlook(resource, self._changes[address])
+        self.outlooks[address] = (
+            self._left_outlook(resource, left_alone)
+            if left_alone
+            else self._outlook(resource, self._changes[address])
+        )
 
     def _moved(self, change: Change) -> Change:
         old = self.situation.moved.get(change.address)
@@ -292,18 +304,30 @@ class Planner:
 
     def _staged(self, change: Change) -> Change:
         """Put it after what it needs, or behind what will not come to be."""
-        after, stage, blocked = [], 1, ""
+        after: set[Address] = set()
+        stage, blocked = 1, ""
         for need in self.graph.needs(change.address):
             outlook = self.outlooks[need]
             if outlook.stage:
-                after.append(need)
+                after.update(outlook.after)
                 stage = max(stage, outlook.stage + 1)
-            if outlook.blocked and not blocked:
+            if outlook.blocked and not blocked and self._relies(change.address, need):
                 blocked = f"waits for {need}: {outlook.blocked}"
-        change = replace(change, stage=stage, after=tuple(after))
+        change = replace(change, stage=stage, after=tuple(sorted(after)))
         if blocked and change.action.writes:
             return replace(change, action=Action.WAIT, obstacle=Obstacle.UPSTREAM, reason=blocked)
         return change
+
+    def _relies(self, address: Address, need: Address) -> bool:
+        """Whether a need that will not come to be leaves something open: old results may do."""
+        _, _, unknown = resolve_inputs(self.graph, address, self.outlooks, self.records)
+        resource, record = self.graph.resources[address], self.records.get(address)
+        promoted = promoted_fields(resource, record)
+        return any(
+            link.is_feeder or (link.path in unknown and link.path.partition(".")[0] not in promoted)
+            for link in self.graph.links(address)
+            if link.target == need
+        )
 
     def _outlook(self, resource: Resource, change: Change) -> Outlook:
         stage = change.stage if change.action.writes else 0
@@ -312,11 +336,37 @@ class Planner:
         if resource.nature.is_run:
             return self._run_outlook(change, stage, blocked)
         given = self._given(resource)
+        if blocked:
+            record = self.records.get(resource.address)
+            kept = given if record and record.digest == given else ""
+            return Outlook(kept, change.external_id, blocked=blocked)
+        if stage:
+            known_id = "" if change.action is Action.REPLACE else change.external_id
+            return Outlook(given, known_id, stage, after=(resource.address,))
+        return Outlook(given, change.external_id) if given else self._inherited(change)
+
+    def _inherited(self, change: Change) -> Outlook:
+        """Of something unchanged that builds on what will change: in place when that is."""
+        below = [
+            self.outlooks[link.target]
+            for link in self.graph.links(change.address)
+            if link.is_input and not self.outlooks[link.target].digest
+        ]
+        return Outlook(
+            external_id=change.external_id,
+            stage=max((found.stage for found in below), default=0),
+            after=tuple(sorted({address for found in below for address in found.after})),
+            blocked=next((found.blocked for found in below if found.blocked), ""),
+        )
+
+    def _left_outlook(self, resource: Resource, why: str) -> Outlook:
+        """Of what is left alone: as it was last applied, whatever the manifest says now."""
         record = self.records.get(resource.address)
-        if blocked and not (record and record.external_id):
-            return Outlook(digest=given, blocked=blocked)
-        known_id = "" if change.action is Action.REPLACE and not blocked else change.external_id
-        return Outlook(digest=given, external_id=known_id, stage=0 if blocked else stage)
+        if resource.nature.is_run:
+            return self._run_outlook(Change(resource.address, Action.NOOP, reason=why), 0, "")
+        if record is None:
+            return Outlook(blocked=why)
+        return Outlook(record.digest, record.external_id)
 
     def _given(self, resource: Resource) -> str:
         """The digest of a standing resource; empty while an input of it is open."""
@@ -336,16 +386,16 @@ class Planner:
         record = self.records.get(change.address)
         current = record.current_revision if record else None
         if change.action is Action.RUN and not blocked:
-            return Outlook(stage=stage, note=change.revision)
+            return Outlook(stage=stage, after=(change.address,), note=change.revision)
         if change.action is Action.REUSE and record:
             same = next(
                 found
                 for found in reversed(record.revisions)
                 if found.fingerprint == change.fingerprint
             )
-            return Outlook(revision_digest(same), same.external_id, stage)
+            return Outlook(revision_digest(same), same.external_id, stage, (change.address,))
         if change.action is Action.ADOPT:
-            return Outlook(change.fingerprint, change.external_id, stage)
+            return Outlook(change.fingerprint, change.external_id, stage, (change.address,))
         if change.obstacle is Obstacle.RUNNING:
             return Outlook(blocked="it is running", note=change.revision)
         if current is None:
