@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -98,6 +99,8 @@ class Applying:
         saved: SavedPlan | None = None,
         resumes: bool = False,
     ) -> int:
+        gc.freeze()
+        gc.enable()
         workspace = self.options.workspace()
         stop = threading.Event()
         with (

@@ -10,8 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from loopwright.engine.applied import Applied
 from loopwright.engine.events import Event, EventType, Listener
 from loopwright.engine.operations import Facts, Operator, Outcome, Result
 from loopwright.engine.spending import Spending
@@ -25,21 +26,6 @@ from loopwright.state.records import Record
 
 _TICK = 0.25
 """Seconds between looks at the stop flag while calls are in flight."""
-
-
-@dataclass
-class Applied:
-    """What one execution of a plan brought about."""
-
-    done: list[Change] = field(default_factory=list)
-    failed: dict[Address, str] = field(default_factory=dict)
-    running: dict[Address, str] = field(default_factory=dict)
-    manual: dict[Address, str] = field(default_factory=dict)
-    waiting: dict[Address, str] = field(default_factory=dict)
-    decisions: dict[Address, str] = field(default_factory=dict)
-    refused: dict[Address, str] = field(default_factory=dict)
-    bugs: list[BaseException] = field(default_factory=list)
-    interrupted: bool = False
 
 
 @dataclass(frozen=True)

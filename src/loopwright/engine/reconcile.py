@@ -1,4 +1,7 @@
-"""One level-based pass: resolve what was begun, refresh, plan, apply. Passes make `--wait`."""
+"""One level-based pass: resolve what was begun, refresh, plan, apply. Passes make `--wait`.
+
+What only an apply needs is imported there, so that `plan` starts faster.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from loopwright.engine.apply import Applied, Applier
+from loopwright.engine.applied import Applied
 from loopwright.engine.events import Event, EventType, Listener, silent
-from loopwright.engine.ledger import Ledger
-from loopwright.engine.operations import Operator, Result
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.refresh import Refresher
-from loopwright.engine.saved import SavedPlan, check_fresh, plan_id
 from loopwright.engine.workspace import Declared, Workspace
-from loopwright.errors import EXIT_PRECEDENCE, ExitCode, StalePlanError
+from loopwright.errors import ExitCode, StalePlanError
 from loopwright.planning.change import Action
 from loopwright.planning.plan import Plan, Selection
 from loopwright.planning.planner import Planner
 from loopwright.resources.address import Address
 from loopwright.state.store import StateReader, StateSession
+
+if TYPE_CHECKING:
+    from loopwright.engine.operations import Operator
+    from loopwright.engine.saved import SavedPlan
 
 _MOST_PASSES = 100
 
@@ -36,15 +41,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        found = self.applied
-        codes = {
-            ExitCode.ERROR: found.interrupted,
-            ExitCode.REFUSED: bool(found.refused),
-            ExitCode.DECISION: bool(found.decisions),
-            ExitCode.PARTIAL: bool(found.failed),
-            ExitCode.WAITING: bool(found.running or found.waiting or found.manual),
-        }
-        return next((code for code in EXIT_PRECEDENCE if codes.get(code)), ExitCode.DONE)
+        return self.applied.exit_code
 
 
 class Reconciler:
@@ -82,6 +79,8 @@ class Reconciler:
 
         `approve` sees the first plan; later passes go on by themselves with what it listed.
         """
+        from loopwright.engine.saved import check_fresh, plan_id
+
         with self._refresher(session) as (refresher, _):
             if saved is not None:
                 self._refuse_stale(refresher, session, saved, resumes=resumes)
@@ -100,7 +99,7 @@ class Reconciler:
             while True:
                 outcome.passes += 1
                 applied = self._pass(session, refresher, planner, plan, run=run, waits=waits)
-                outcome.applied = _merged(outcome.applied, applied)
+                outcome.applied = outcome.applied.then(applied)
                 if not waits or outcome.passes >= _MOST_PASSES or not _goes_on(applied):
                     return outcome
                 planner, plan = refresher.plan(session, replace(selection, replaces=()))
@@ -111,7 +110,12 @@ class Reconciler:
 
     @contextmanager
     def _refresher(self, reader: StateReader) -> Iterator[tuple[Refresher, StateReader]]:
-        pool = ProviderPool(self.workspace, self.declared.resources, reader.records())
+        providers = {
+            address: record
+            for address in reader.addresses()
+            if address.kind == "Provider" and (record := reader.record(address))
+        }
+        pool = ProviderPool(self.workspace, self.declared.resources, providers)
         try:
             yield (
                 Refresher(
@@ -130,6 +134,8 @@ class Reconciler:
         self, refresher: Refresher, session: StateSession, saved: SavedPlan, *, resumes: bool
     ) -> None:
         """Before the first write: an approval of something else must not even resume work."""
+        from loopwright.engine.saved import check_fresh
+
         if saved.plan.header.manifests != self.declared.digest:
             raise StalePlanError(
                 "the saved plan is stale: the manifests changed since", hint="plan again"
@@ -138,6 +144,9 @@ class Reconciler:
         check_fresh(saved, plan, session, resumes=resumes)
 
     def _operator(self, session: StateSession, refresher: Refresher, run: str) -> Operator:
+        from loopwright.engine.ledger import Ledger
+        from loopwright.engine.operations import Operator
+
         return Operator(
             Ledger(session, self.workspace.clock, run),
             refresher.pool,
@@ -148,6 +157,8 @@ class Reconciler:
 
     def _resume(self, session: StateSession, refresher: Refresher, *, run: str) -> list[Address]:
         """Resolve intents without a verdict, so that the plan starts from what is true."""
+        from loopwright.engine.operations import Result
+
         operator = self._operator(session, refresher, run)
         resumed = []
         for address, record in sorted(session.records().items()):
@@ -168,6 +179,8 @@ class Reconciler:
         run: str,
         waits: bool,
     ) -> Applied:
+        from loopwright.engine.apply import Applier
+
         operator = self._operator(session, refresher, run)
         applier = Applier(
             plan,
@@ -218,13 +231,4 @@ def _only(plan: Plan, listed: set[Address], applied: Applied) -> Plan:
                 and not (change.address in ran and change.action is Action.RUN)
             )
         ),
-    )
-
-
-def _merged(before: Applied, after: Applied) -> Applied:
-    """Two passes as one: what is done stays done, what waits is what waits now."""
-    return replace(
-        after,
-        done=[*before.done, *after.done],
-        failed={**before.failed, **after.failed},
     )

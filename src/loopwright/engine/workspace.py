@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from loopwright.clock import Clock, SystemClock
@@ -43,9 +44,13 @@ class Workspace:
     def state_dir(self) -> Path:
         return self.project_dir / STATE_FOLDER / self.environment
 
+    @cached_property
+    def _state(self) -> SqliteState:
+        return open_state(self.state_dir / "state.db", clock=self.clock)
+
     def state(self) -> SqliteState:
         """A reader; nothing is made on disk before a session is opened."""
-        return open_state(self.state_dir / "state.db", clock=self.clock)
+        return self._state
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def examine(
         environ=workspace.environ,
         stdin=stdin or _no_input,
     )
-    recorded = (state or workspace.state()).records()
+    recorded = (state or workspace.state()).addresses()
     parsed = parse(manifests, recorded=recorded)
     return (
         manifests,

@@ -73,6 +73,8 @@ def leaves(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[FieldChange]:
     """Every leaf that differs between two specs, sorted by path."""
+    if before == after:
+        return
     old, new = dict(leaves(before)), dict(leaves(after))
     for path in sorted(old.keys() | new.keys()):
         left, right = old.get(path), new.get(path)
@@ -104,11 +106,16 @@ def three_way(
     accepted: Mapping[str, AcceptedDrift],
 ) -> Comparison:
     """Compare over declared fields. Without an observation the world is as last applied."""
-    if prior == desired and (observed is None or observed == desired):
+    if prior == desired and _shows_only(observed or {}, desired):
         return Comparison((), (), ())
     return _Comparer(address, rules, accepted).run(
         dict(leaves(prior)), dict(leaves(desired)), dict(leaves(observed or {}))
     )
+
+
+def _shows_only(observed: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether the world tells nothing but what is desired; the common case, and a quick one."""
+    return all(name in desired and desired[name] == value for name, value in observed.items())
 
 
 class _Comparer:

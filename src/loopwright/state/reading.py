@@ -38,6 +38,12 @@ class SqliteReads(ABC):
         with self._reading() as connection:
             return int(schema.fact(connection, "serial"))
 
+    def addresses(self) -> list[Address]:
+        """Of all records, sorted as text, without reading them."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT address FROM records ORDER BY address")
+            return [Address.parse(address) for (address,) in rows]
+
     def records(self) -> dict[Address, Record]:
         """All records, by address. Raises StateError when a row cannot be read."""
         with self._reading() as connection:

@@ -5,7 +5,7 @@ The planner and everything that explains takes a `StateReader`, so the type show
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,9 +28,23 @@ class Entry:
 
 
 KINDS = (
-    "started", "finished", "intent", "verdict", "poll", "record", "forgotten", "moved",
-    "adopted", "lease", "suspended", "resumed", "rolled-back", "approved", "rejected",
-    "drift-accepted", "upgraded",
+    "started",
+    "finished",
+    "intent",
+    "verdict",
+    "poll",
+    "record",
+    "forgotten",
+    "moved",
+    "adopted",
+    "lease",
+    "suspended",
+    "resumed",
+    "rolled-back",
+    "approved",
+    "rejected",
+    "drift-accepted",
+    "upgraded",
 )
 
 
@@ -53,13 +67,22 @@ class StateReader(Protocol):
     @property
     def serial(self) -> int: ...
 
+    def addresses(self) -> Collection[Address]:
+        """Of all records, without reading them."""
+        ...
+
     def records(self) -> Mapping[Address, Record]: ...
 
     def record(self, address: Address) -> Record | None: ...
 
     def journal(
-        self, *, address: str | None = None, run: str | None = None, after: int = 0,
-        newest_first: bool = False, limit: int | None = None,
+        self,
+        *,
+        address: str | None = None,
+        run: str | None = None,
+        after: int = 0,
+        newest_first: bool = False,
+        limit: int | None = None,
     ) -> Iterator[Entry]: ...
 
     def lease(self) -> LeaseInfo | None: ...
