@@ -61,7 +61,7 @@ class Jobs:
         alive = folder.is_alive()  # before the status: a verdict comes before the death
         status = folder.status()
         if not alive and (status is None or not status.status.is_terminal):
-            status = self._revived(folder, status)
+            status = self._revived(folder)
         return _brought_on(replace(operation, handle={"job": folder.path.name}), folder, status)
 
     def cancel(self, operation: Operation) -> Operation:
@@ -84,7 +84,7 @@ class Jobs:
                 return folder
         return None
 
-    def _revived(self, folder: JobFolder, status: Status | None) -> Status | None:
+    def _revived(self, folder: JobFolder) -> Status | None:
         worker = folder.worker()
         if folder.is_cancelled:
             return Status(OperationStatus.CANCELLED, message="cancelled")
@@ -92,7 +92,7 @@ class Jobs:
             message = f"its process died {worker.attempt} times; last words: {folder.log_tail()}"
             return Status(OperationStatus.FAILED, message=message, transient=True)
         spawn(folder, self.places)
-        return status
+        return folder.status()
 
     def _newest_first(self) -> Iterator[JobFolder]:
         found = ((path.stat().st_mtime_ns, path) for path in self.places.jobs.glob("*/job.json"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loopwright.providers.base import Target
+from loopwright.resources.address import Address
 
 RECEIPTS = ".receipts"
 """Folder beside the datasets; none of them can have this name."""
@@ -23,10 +24,13 @@ def recipe_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dataset_name(target: Target) -> str:
-    """The name that its versions are kept under."""
+    """The name that its versions are kept under: with `versionOf`, the one of that series."""
     said = target.spec.get("target", {})
-    named: str = said.get("versionOf", "").partition("/")[2] or said.get("new", "")
-    return named or target.address.name
+    if named := said.get("versionOf"):
+        series = target.inputs.get("target.versionOf")
+        told = series and (series.outputs.get("name") or series.spec.get("target", {}).get("new"))
+        return str(told or Address.parse(named).name)
+    return str(said.get("new") or target.address.name)
 
 
 def series_owner(target: Target) -> str:
