@@ -106,10 +106,19 @@ class Bench:
         self.workspace = Workspace(folder, clock=self.clock)
         self.messages: list[Message] = []
         self.lines: list[str] = []
+        self.metrics = Metrics()
         self._plans: list[tuple[float, Callable[[], object], bool]] = []
 
+    @property
+    def manifests(self) -> Path:
+        return self.folder / "flows"
+
+    def project(self, text: str) -> None:
+        (self.folder / "loopwright.yaml").write_text(text)
+
     def write(self, *documents: str, name: str = "m.yaml") -> None:
-        (self.folder / name).write_text("\n---\n".join(documents))
+        self.manifests.mkdir(exist_ok=True)
+        (self.manifests / name).write_text("\n---\n".join(documents))
 
     def at(self, seconds: float, act: Callable[[], object], *, wakes: bool = True) -> None:
         """Do something so many seconds after the start of the next watch."""
@@ -121,7 +130,7 @@ class Bench:
         for after, act, wakes in self._plans:
             self.pace.at(began + timedelta(seconds=after), act, wakes=wakes)
         self._plans.clear()
-        source = FolderSource([str(self.folder)])
+        source = FolderSource([str(self.manifests)], beside=[self.folder / "loopwright.yaml"])
         source.begin = lambda wake: None  # type: ignore[method-assign]  # the script wakes
         reporter = self._reporter()
         parts = Parts(
@@ -145,7 +154,7 @@ class Bench:
             clock=self.clock,
             status=WatchStatus(last_good=last.last_good, causes=last.causes),
             file=StatusFile(self.workspace.state_dir),
-            metrics=Metrics(),
+            metrics=self.metrics,
             notifications=Notifications("default"),
             send=lambda message, hooks: self.messages.append(message),
             say=lambda kind, line, facts: self.lines.append(f"{to_text(self.clock.now())} {line}"),

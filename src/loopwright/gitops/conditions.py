@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loopwright.engine.apply import Applied
 from loopwright.gitops.declaring import Problem
@@ -19,6 +19,7 @@ from loopwright.state.records import Record
 
 _NUMBER = re.compile(r"\b\w*\d[\w.,:-]*")
 _REFUSED = re.compile(r" (not promoted: |was rejected)")
+_PROBLEMS = {"manifests": "the manifests are broken", "source": "the source cannot be reached"}
 _FROM_OUTSIDE = (DriftClass.OUTSIDE, DriftClass.GONE)
 
 
@@ -28,6 +29,8 @@ class Cause:
 
     event: str
     text: str
+    detail: str = field(default="", compare=False)
+    """What is told beside the text when it begins; no part of what it is."""
 
 
 Level = Mapping[Cause, frozenset[str]]
@@ -89,8 +92,8 @@ def of_problems(problems: Iterable[Problem | None]) -> Iterator[tuple[Cause, str
     """Manifests that are broken, a source that cannot be reached."""
     for problem in problems:
         if problem is not None:
-            word = "manifests broken" if problem.what == "manifests" else "source unreachable"
-            yield Cause("failed", f"{word}: {steady(problem.message)}"), ""
+            detail = problem.diagnostics[0] if problem.diagnostics else problem.message
+            yield Cause("failed", _PROBLEMS[problem.what], detail), ""
 
 
 def promotions(applied: Applied) -> Iterator[Change]:

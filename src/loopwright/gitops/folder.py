@@ -78,17 +78,21 @@ class FolderSource:
         yield from self._beside
 
     def _follow(self, wake: Callable[[], None]) -> None:
-        """Watch until closed; begin anew when a watched folder is swapped for another."""
+        """Watch until closed; begin anew when a watched folder is swapped for another.
+
+        What cannot be watched is looked at every few seconds instead.
+        """
         while not self._stop.is_set():
             roots = self._roots()
-            if roots:
-                self._watch(roots, wake)
+            if not (roots and self._watch(roots, wake)):
                 wake()
-            self._stop.wait(_TICK_MS / 1000)
+                self._stop.wait(_TICK_MS / 1000)
 
-    def _watch(self, roots: dict[Path, int], wake: Callable[[], None]) -> None:
+    def _watch(self, roots: dict[Path, int], wake: Callable[[], None]) -> bool:
+        """Until a folder is swapped or the source is closed; False when it cannot be watched."""
         from watchfiles import watch
 
+        is_new = True
         try:
             for changes in watch(
                 *roots,
@@ -99,12 +103,15 @@ class FolderSource:
                 yield_on_timeout=True,
                 raise_interrupt=False,
             ):
-                if changes:
+                if changes or is_new:  # what came before the watch began was not heard
                     wake()
+                is_new = False
                 if self._roots() != roots:
-                    return
-        except OSError as error:  # out of watches, or a folder that went in between
-            log.warning("cannot watch the manifests", extra={"problem": str(error)})
+                    return True
+        except (OSError, RuntimeError) as error:  # out of watches, or gone in between
+            log.info("cannot watch the manifests", extra={"problem": str(error)})
+            return False
+        return True
 
     def _roots(self) -> dict[Path, int]:
         """What is there to watch, with inode numbers. Of files the folder: editors replace them."""

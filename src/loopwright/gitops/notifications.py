@@ -27,13 +27,15 @@ class Message:
     addresses: tuple[str, ...]
     environment: str
     commit: str = ""
+    detail: str = ""
 
     @property
     def text(self) -> str:
         named = ", ".join(self.addresses[:_NAMED])
         others = " and others" if len(self.addresses) > _NAMED else ""
         about = f" ({named}{others})" if named else ""
-        return f"{self.environment}: {self.event}: {self.cause}{about}"
+        detail = f": {self.detail}" if self.detail else ""
+        return f"{self.environment}: {self.event}: {self.cause}{about}{detail}"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -65,8 +67,8 @@ class Notifications:
     def update(self, level: Level, *, now: datetime, commit: str) -> list[Message]:
         """What is to be told now that the level is this."""
         messages = [
-            self._message(cause.event, cause.text, addresses, commit)
-            for cause, addresses in sorted(level.items())
+            replace(self._message(cause.event, cause.text, found, commit), detail=cause.detail)
+            for cause, found in sorted(level.items(), key=lambda item: item[0])
             if cause not in self.open
         ]
         for cause, addresses in level.items():

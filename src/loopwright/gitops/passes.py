@@ -98,7 +98,8 @@ class Passes:
         try:
             result = self._reconcile(good, why, fought)
         except StateLockedError as error:
-            result = _Result(Ending.LOCKED, message=error.message)
+            who = error.message.partition(";")[0]  # what follows changes with each heartbeat
+            result = _Result(Ending.LOCKED, message=who)
         except LoopwrightError as error:
             hint = f"; {error.hint}" if error.hint else ""
             result = _Result(Ending.FAILED, message=f"{error.message}{hint}")

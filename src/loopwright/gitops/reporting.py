@@ -186,7 +186,8 @@ class Reporter:
             told = ", ".join([*([told] if told else []), f"ended: {' '.join(self._ended)}"])
             self._ended.clear()
         line = f"pass ({passed.why.value}): {passed.ending.value}"
-        self._say_edge("trouble", f"{line}: {passed.message}" if passed.message else "")
+        trouble = f"pass {passed.ending.value}: {passed.message}" if passed.message else ""
+        self._say_edge("trouble", trouble)
         if passed.moved:
             self.say("pass", f"{line}: {told}" if told else line, self.status.last_pass)
 

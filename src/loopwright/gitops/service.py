@@ -22,7 +22,7 @@ from loopwright.gitops.status import LOCK, StatusFile, WatchStatus, read_status
 from loopwright.gitops.webhooks import Webhooks
 from loopwright.state.lease import current_holder
 
-_STANDBY_PAUSE = 5.0
+_STANDBY_PAUSE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
