@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from loopwright.resources.address import Address
 from loopwright.resources.registry import resource_class
 
 LINEAGE = "lineage-1"
+Said = tuple[int, str, str]
+"""Exit code, stdout, stderr."""
+Loopwright = Callable[..., Said]
 
 
 def line(number: int, *, text: str | None = None, answer: str | None = None) -> dict[str, Any]:

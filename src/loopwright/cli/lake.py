@@ -42,6 +42,7 @@ def status(name: str | None, as_json: bool, options: ProjectOptions) -> None:
         return
     if not found:
         note("No lake on this machine is recorded.")
+        return
     say("\n\n".join("\n".join(_told(place, told)) for place, told in found))
 
 
