@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -64,6 +65,20 @@ class Graph:
     def dependants(self, address: Address) -> tuple[Address, ...]:
         """What needs it directly, sorted."""
         return tuple(sorted(set(self._in.get(address, ()))))
+
+    def attached(self, address: Address) -> tuple[Address, ...]:
+        """What comes with it: the resources whose kind is handed to its creation."""
+        return self._attachments.get(address, ())
+
+    @cached_property
+    def _attachments(self) -> Mapping[Address, tuple[Address, ...]]:
+        found: dict[Address, tuple[Address, ...]] = {}
+        for address in self.order:
+            field = self.resources[address].attaches_to
+            for link in self._out[address] if field else ():
+                if link.path == field:
+                    found[link.target] = (*found.get(link.target, ()), address)
+        return found
 
     def closure(self, addresses: Iterable[Address], *, downstream: bool = False) -> set[Address]:
         """The addresses and all they need, or all that needs them."""

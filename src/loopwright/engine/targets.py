@@ -25,7 +25,6 @@ class Targets:
 
     def __init__(self, graph: Graph, records: Mapping[Address, Record], lineage: str) -> None:
         self._graph, self._records, self._lineage = graph, records, lineage
-        self._attached = _attachments(graph)
 
     def declared(
         self,
@@ -38,7 +37,7 @@ class Targets:
         """Of a declared resource; `spec` where something else than the manifest is to hold."""
         address = resource.address
         desired = resource.desired() if spec is None else spec
-        attached = self._attached.get(address, ()) if with_attached else ()
+        attached = self._graph.attached(address) if with_attached else ()
         return Target(
             address=address,
             spec=desired,
@@ -127,14 +126,3 @@ def _resolved(
             revision.spec,
         )
     return Resolved(address, record.external_id, None, record.digest, record.outputs, record.spec)
-
-
-def _attachments(graph: Graph) -> dict[Address, tuple[Address, ...]]:
-    """Which resources come with which: those whose kind says `attaches_to`."""
-    found: dict[Address, list[Address]] = {}
-    for address in graph.order:
-        field = graph.resources[address].attaches_to
-        for link in graph.links(address) if field else ():
-            if link.path == field:
-                found.setdefault(link.target, []).append(address)
-    return {address: tuple(others) for address, others in found.items()}
