@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from loopwright.engine.apply import Applied
+from loopwright.engine.applied import Applied
 from loopwright.gitops.declaring import Problem
 from loopwright.planning.change import Action, Change, DriftClass, Obstacle
 from loopwright.planning.plan import Plan

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from loopwright.engine.apply import Applied
+from loopwright.engine.applied import Applied
 from loopwright.engine.events import Listener
 from loopwright.engine.reconcile import Outcome, Reconciler
 from loopwright.engine.workspace import Declared, Workspace
