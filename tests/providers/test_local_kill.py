@@ -111,6 +111,26 @@ def test_an_import_and_a_build_that_are_killed_come_out_as_if_they_were_not(
     assert verify(catalog, "set", 1).findings == ()
 
 
+def test_two_imports_and_two_builds_at_once_double_nothing(project: Path) -> None:
+    world = LocalWorld(project)
+    lake = world.lake("main", storage="lake")
+    recorded = world.target(
+        "CallImport", "recorded", inputs={"lake": lake}, lake="main", files=["calls.jsonl"]
+    )
+    for target in (recorded, world.dataset(lake, sampling={"ratio": 0.5})):
+        adapter = world.adapter(target.address.kind)
+        begun = [adapter.create(target, world.key()) for _ in range(2)]
+        while any(not operation.status.is_terminal for operation in begun):
+            time.sleep(0.05)
+            begun = [adapter.poll(target, operation) for operation in begun]
+        first, second = (succeeded(operation).outputs for operation in begun)
+        assert first["digest"] == second["digest"]
+        if target is recorded:
+            assert first["added"] + second["added"] == CALLS
+    held = _calls_in(world.provider, lake)
+    assert len(held) == len(set(held)) == CALLS
+
+
 @pytest.mark.parametrize(
     "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
 )

@@ -118,6 +118,23 @@ def test_too_few_rows_are_waited_for_and_leave_nothing(world: LocalWorld, lake: 
     assert Catalog(world.provider.datasets).names() == ()
 
 
+def test_what_only_text_tells_is_known_to_the_plan_after_one_try(
+    world: LocalWorld, lake: Resolved
+) -> None:
+    """Ten of eleven answers are JSON: metadata cannot know."""
+    target = world.dataset(
+        lake, filter={"responseSchema": {"type": "object"}}, sampling={"count": 11}
+    )
+    adapter = world.adapter("Dataset")
+    assert adapter.estimate(target, None).waiting == ""
+    assert world.made(target).status is OperationStatus.FAILED
+    assert adapter.estimate(target, None).waiting == "10 of 11 rows"
+    write_lines(world.folder / "more.jsonl", [line(20, answer="{}")])
+    world.imported(lake, "more.jsonl", name="more")
+    assert adapter.estimate(target, None).waiting == ""
+    assert succeeded(world.made(target)).outputs["rows"] == 11
+
+
 def test_what_text_left_out_last_time_narrows_the_next_estimate(
     world: LocalWorld, lake: Resolved
 ) -> None:

@@ -15,6 +15,7 @@ from loopwright.lake.walking import Draw
 from loopwright.providers.base import Estimate, LastRun, Range
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places
+from loopwright.providers.local.shortages import known_shortage
 
 _METADATA_REASONS = frozenset(
     {
@@ -44,7 +45,7 @@ def estimate_of(
         tokens=Range(round(tokens * share), round(least), tokens),
         dropped={reason: Range.exact(rows) for reason, rows in found.dropped.items()},
         new_calls=_new_calls(lake, recipe, last) if last else None,
-        waiting=_waiting(found),
+        waiting=_waiting(found, known_shortage(places, recipe, lake)),
         notes=_notes(found, recipe),
     )
 
@@ -68,12 +69,13 @@ def _new_calls(lake: Lake, recipe: Recipe, last: LastRun) -> int:
     return now - before
 
 
-def _waiting(found: Count) -> str:
-    if found.enough:
+def _waiting(found: Count, tried: int | None) -> str:
+    if found.enough and tried is None:
         return ""
     if found.wanted is None:
         return f"no usable call among {found.population:,}"
-    return f"{found.rows[1]:,} of {found.wanted:,} rows"
+    have = found.rows[1] if tried is None else tried
+    return f"{have:,} of {found.wanted:,} rows"
 
 
 def _notes(found: Count, recipe: Recipe) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from loopwright.providers.local.refusing import may_pass
 from loopwright.providers.local.tasks import Outcome, run_of
 
 _REPORT_EVERY = 0.25
+_LOG_EVERY = 10.0
 _LOOK_EVERY = 1.0
 _LAST_SECONDS = 10.0
 log = logging.getLogger("loopwright.worker")
@@ -44,6 +45,7 @@ class Work:
     places: Places
     attempt: int
     _reported: float = field(default=0.0)
+    _logged: float = field(default=0.0)
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -64,6 +66,8 @@ class Work:
             self._reported = now
             status = Status(OperationStatus.RUNNING, self.job.external_id, progress=progress)
             self.folder.write_status(status)
+        if now - self._logged >= _LOG_EVERY:
+            self._logged = now
             log.info("%s", _words(progress))
 
 

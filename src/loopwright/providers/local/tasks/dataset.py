@@ -10,12 +10,13 @@ from loopwright.lake.catalog import Catalog
 from loopwright.lake.keys import Role
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
-from loopwright.lake.version import TRAIN, VALIDATION, VersionManifest
+from loopwright.lake.version import TRAIN, VALIDATION, NotEnoughRowsError, VersionManifest
 from loopwright.providers.base import Progress
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.recipes import RECEIPTS
+from loopwright.providers.local.shortages import remember_shortage
 from loopwright.providers.local.tasks import Outcome
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(work: Work) -> Outcome:
 
 def _built(work: Work, lake: Lake, catalog: Catalog) -> VersionManifest:
     """When another run took the number in the meantime, the next one is tried."""
-    name = work.arguments["name"]
+    name, recipe = work.arguments["name"], Recipe.from_spec(work.arguments["recipe"])
 
     def settle() -> dict[str, Any]:
         return {"version": catalog.next_version(name), "cut": lake.snapshot().cut}
@@ -58,7 +59,7 @@ def _built(work: Work, lake: Lake, catalog: Catalog) -> VersionManifest:
         try:
             return build(
                 lake,
-                Recipe.from_spec(work.arguments["recipe"]),
+                recipe,
                 catalog=catalog,
                 name=name,
                 owner=work.arguments["owner"],
@@ -66,6 +67,9 @@ def _built(work: Work, lake: Lake, catalog: Catalog) -> VersionManifest:
                 cut=claim["cut"],
                 progress=report,
             )
+        except NotEnoughRowsError as error:
+            remember_shortage(work.places, recipe, lake, cut=claim["cut"], error=error)
+            raise
         except DatasetError:
             if catalog.next_version(name) <= claim["version"]:
                 raise
