@@ -118,6 +118,12 @@ def test_only_named_fields_change_and_are_told_in_the_manifests_words(world: Loc
     key = MasterKey.from_file(world.folder / ".loopwright/keys/main.key")
     Lake.create(world.folder / "lake", master=key, visibility_delay=timedelta(minutes=5))
     assert adapter.observe(target, "lake").spec["visibilityDelay"] == "300s"
+    adapter.update(target, Observed("lake"), [FieldChange("retention.text", None, "30d")], "key")
+    assert adapter.observe(target, "lake").spec == {
+        "storage": "lake",
+        "visibilityDelay": "300s",
+        "retention": {"metadata": "52w", "text": "30d"},
+    }
 
 
 def test_a_deleted_lake_leaves_its_key_and_nothing_else(world: LocalWorld) -> None:
@@ -128,6 +134,19 @@ def test_a_deleted_lake_leaves_its_key_and_nothing_else(world: LocalWorld) -> No
         succeeded(adapter.delete(target, found, "key"))
     assert sorted(path.name for path in world.folder.iterdir()) == [".loopwright"]
     assert (world.folder / ".loopwright/keys/main.key").exists()
+
+
+def test_a_lake_that_was_made_without_us_can_be_taken_over(world: LocalWorld) -> None:
+    key = MasterKey.from_text(FIRST, source="test")
+    Lake.create(world.folder / "lake", master=key, visibility_delay=timedelta(minutes=2))
+    target, adapter = _lake(world, masterKey={"env": "FIRST_KEY"}), world.adapter("Lake")
+    (found,) = adapter.find(target)
+    wrong = _lake(world, masterKey={"env": "SECOND_KEY"})
+    with pytest.raises(PermanentError, match="wrong master key"):
+        adapter.adopt(wrong, found, "key")
+    assert adapter.observe(target, None) is None
+    succeeded(adapter.adopt(target, found, "key"))
+    assert adapter.observe(target, None).spec["visibilityDelay"] == "120s"
 
 
 @pytest.mark.parametrize("file", ["lake.json", "loopwright/settings.json"])

@@ -68,7 +68,7 @@ class LakeAdapter:
         """Change delay, retention or master key; another key re-wraps the key store at once."""
         place = LakePlace.of(observed.external_id, self._places)
         with explained(target.address, "update"):
-            old = place.settings() or LakeSettings(target.owner, "0s")
+            old = self._held(place, target)
             new = _edited(old, changes)
             if any(change.path.partition(".")[0] == "masterKey" for change in changes):
                 new = replace(new, master_key=self._key_reference(target))
@@ -106,9 +106,10 @@ class LakeAdapter:
         """Put our owner tag on it. Raises PermanentError when its key is missing or wrong."""
         place = LakePlace.of(observed.external_id, self._places)
         with explained(target.address, "adopt"):
-            old = place.settings() or LakeSettings("", _said(_delay_seconds(place)))
-            known = old.master_key or self._key_reference(target)
-            self._write(place, replace(old, owner=target.owner, master_key=known))
+            ours = replace(self._held(place, target), owner=target.owner)
+            if target.spec.get("masterKey"):
+                ours = replace(ours, master_key=self._key_reference(target))
+            self._write(place, ours)
         return _done(place, key)
 
     def check(self, target: Target) -> Iterable[Opinion]:
@@ -123,6 +124,12 @@ class LakeAdapter:
                 "write a folder in spec.storage, relative to the project, e.g. storage: lake",
             )
 
+    def _held(self, place: LakePlace, target: Target) -> LakeSettings:
+        """The settings as they hold in the lake now, whoever set them."""
+        known = place.settings()
+        found = known or LakeSettings("", "0s", master_key=self._key_reference(target))
+        return replace(found, visibility_delay=_delay(place, known))
+
     def _key_reference(self, target: Target) -> dict[str, str]:
         said: dict[str, str] | None = target.spec.get("masterKey")
         if not said:
@@ -136,13 +143,16 @@ class LakeAdapter:
         return named is not None and not self._places.path(named).exists()
 
     def _write(self, place: LakePlace, settings: LakeSettings) -> None:
-        """Bring the folder to these settings. Ours come first: they say who began it."""
+        """Bring the folder to these settings. In a new one ours come first: who began it."""
         from loopwright.lake.store import Lake
 
-        key = master_key(settings.master_key, self._places, may_make=not place.exists)
-        place.write_settings(settings)
+        is_new = not place.exists
+        key = master_key(settings.master_key, self._places, may_make=is_new)
+        if is_new:
+            place.write_settings(settings)
         delay = timedelta(seconds=parse_duration(settings.visibility_delay))
         Lake.create(place.root, master=key, visibility_delay=delay)
+        place.write_settings(settings)
         facts = {"masterKey": settings.master_key}
         known_lakes(self._places).put(Receipt(place.storage, settings.owner, facts=facts))
 
