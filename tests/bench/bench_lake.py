@@ -12,7 +12,8 @@ import random
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -162,25 +163,32 @@ def report(title: str, rows: dict[str, tuple[float, float]], *, against: str) ->
         print(f"{name:<40}{cpu:>9.2f}{cpu / rows[against][0]:>22.3f}{peak:>10.0f}")
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """On a disk: a million calls do not belong into a folder in memory."""
+    with tempfile.TemporaryDirectory(prefix="loopwright-bench-", dir="/var/tmp") as name:
+        yield Path(name)
+
+
 @pytest.mark.bench
-def test_figures_of_import_and_sampling(tmp_path: Path) -> None:
-    generate(tmp_path / "calls.jsonl", CALLS)
-    print(f"\n{CALLS} calls, {(tmp_path / 'calls.jsonl').stat().st_size / CALLS:.0f} bytes each")
+def test_figures_of_import_and_sampling(folder: Path) -> None:
+    generate(folder / "calls.jsonl", CALLS)
+    print(f"\n{CALLS} calls, {(folder / 'calls.jsonl').stat().st_size / CALLS:.0f} bytes each")
     imports = {
-        "duckdb": measured(import_with_duckdb, tmp_path),
-        "lake, encrypted": measured(import_with_lake, tmp_path),
+        "duckdb": measured(import_with_duckdb, folder),
+        "lake, encrypted": measured(import_with_lake, folder),
     }
     report("import", imports, against="duckdb")
-    (tmp_path / "calls.jsonl").unlink()
-    (tmp_path / "duckdb.parquet").unlink()
-    measured(write_plain, tmp_path)
+    (folder / "calls.jsonl").unlink()
+    (folder / "duckdb.parquet").unlink()
+    measured(write_plain, folder)
     samples = {
-        "naive": measured(sample_naively, tmp_path),
-        "two-phase": measured(sample_in_two_phases, tmp_path),
-        "lake as imported": measured(sample_from_lake, tmp_path),
+        "naive": measured(sample_naively, folder),
+        "two-phase": measured(sample_in_two_phases, folder),
+        "lake as imported": measured(sample_from_lake, folder),
     }
-    compaction = measured(compact_lake, tmp_path)
-    samples["lake compacted"] = measured(sample_from_lake, tmp_path)
+    compaction = measured(compact_lake, folder)
+    samples["lake compacted"] = measured(sample_from_lake, folder)
     report(f"sample {SAMPLE}", samples, against="naive")
     report(f"sample {SAMPLE}", samples, against="two-phase")
     report("compaction", {"duckdb": imports["duckdb"], "lake": compaction}, against="duckdb")

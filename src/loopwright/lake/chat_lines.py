@@ -8,7 +8,6 @@ reason that never quotes the text. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from loopwright.clock import from_text
@@ -143,30 +142,34 @@ def _is_tool_call(call: Any) -> bool:
 
 
 def _moment(line: Json, response: Json) -> int | None:
-    places = (line.get("timestamp"), line.get("created"), response.get("created"))
-    value = next((one for one in places if one is not None), None)
+    value = line.get("timestamp")
+    if value is None:
+        value = line.get("created")
+    if value is None:
+        value = response.get("created")
     if value is None:
         return None
+    if isinstance(value, str):
+        return _from_text(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BadLineError("the time is neither a number nor RFC 3339")
+    return _in_range(value if value < _LAST_SECOND else value / 1000)
+
+
+def _from_text(value: str) -> int:
     try:
-        if isinstance(value, str):
-            return _microseconds(from_text(value))
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadLineError("the time is neither a number nor RFC 3339")
-        seconds = value if value < _LAST_SECOND else value / 1000
-        if not 0 <= seconds < _LAST_SECOND:
-            raise BadLineError("the time lies outside the years 1970 to 2200")
-        return round(seconds * 1_000_000)
+        return _in_range(from_text(value).timestamp())
     except (ValueError, OverflowError) as error:
         if isinstance(error, BadLineError):
             raise
         raise BadLineError("the time is neither a number nor RFC 3339") from error
 
 
-def _microseconds(moment: datetime) -> int:
-    whole = round(moment.timestamp() * 1_000_000)
-    if not 0 <= whole < _LAST_SECOND * 1_000_000:
+def _in_range(seconds: float) -> int:
+    """Microseconds, whole. Also refuses what is not a number."""
+    if not 0 <= seconds < _LAST_SECOND:
         raise BadLineError("the time lies outside the years 1970 to 2200")
-    return whole
+    return round(seconds * 1_000_000)
 
 
 def _endpoint(line: Json) -> str | None:

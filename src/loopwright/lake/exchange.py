@@ -7,6 +7,7 @@ text leave here only as keyed hashes, or inside request and response. Pure; no f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,7 +17,8 @@ from cryptography.hazmat.primitives.hmac import HMAC
 Json = Mapping[str, Any]
 
 _HASH_BYTES = 16
-_SYSTEM_ROLES = ("system", "developer")
+_SUBJECTS = 4096  # end users call again: their keys are kept at hand
+_SYSTEM_ROLES = frozenset({"system", "developer"})
 _PARAMETERS = (
     "temperature",
     "top_p",
@@ -44,8 +46,9 @@ class HashKeys:
     def __init__(self, *, subject: bytes, content: bytes) -> None:
         self._subject = HMAC(subject, SHA256())
         self._content = HMAC(content, SHA256())
+        self.subject_key = lru_cache(maxsize=_SUBJECTS)(self._subject_key)
 
-    def subject_key(self, subject: str) -> int:
+    def _subject_key(self, subject: str) -> int:
         """63 bits that stand for an end user in this lake."""
         return int.from_bytes(_mac(self._subject, subject.encode())[:8]) >> 1
 
@@ -77,8 +80,8 @@ def describe(request: Json, response: Json, *, keys: HashKeys) -> dict[str, Any]
         "finish_reason": _text(choices[0].get("finish_reason")) if choices else None,
         "n_messages": len(messages),
         "n_tool_calls": len(answer.get("tool_calls") or ()),
-        "n_media": sum(map(_media, messages)),
-        "has_system": any(message["role"] in _SYSTEM_ROLES for message in messages),
+        "n_media": sum([_media(message) for message in messages]),
+        "has_system": not _SYSTEM_ROLES.isdisjoint([message["role"] for message in messages]),
         "has_tools": bool(request.get("tools") or request.get("functions")),
         "request_params": _parameters(request),
         "tags": _tags(request.get("metadata")),

@@ -14,6 +14,7 @@ from loopwright.lake.columns import skey
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import partition_path
 from loopwright.lake.store import Lake
+from loopwright.lake.writing import SMALL_ROW_GROUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ def append(lake: Lake, calls: Iterable[Record] | Batch) -> AppendResult:
             runs = fresh.runs(first_seq=first)
             lake.keys.ensure({partition_path(run.dt, run.endpoint) for run in runs})
             for run in runs:
-                files.append(lake.writer.write(run.tables, dt=run.dt, endpoint=run.endpoint))
+                file = lake.writer.write(
+                    run.tables, dt=run.dt, endpoint=run.endpoint, row_group=SMALL_ROW_GROUP
+                )
+                files.append(file)
             lake.manifest.commit(head, added=tuple(files), last_seq=last, at=lake.clock.now())
     return AppendResult(fresh.rows, given.rows - fresh.rows, first, last)
 

@@ -24,6 +24,7 @@ from loopwright.lake.partitions import CALLS, partition_path
 from loopwright.lake.reading import footer_digest
 
 ROW_GROUP = 4096
+SMALL_ROW_GROUP = 1024  # for files of one batch: a sample takes little from each of many
 _MANY_VALUES = 32
 _UNIQUE = {"call_id", "skey", "seq", "gateway_seq", "ts", "prompt_hash", "exchange_hash"}
 _REPEATED = [name for name in METADATA_COLUMNS if name not in _UNIQUE]
@@ -38,7 +39,9 @@ class FileWriter:
         self._encryption = encryption
         self._disk = disk
 
-    def write(self, tables: Iterable[pa.Table], *, dt: str, endpoint: str) -> LakeFile:
+    def write(
+        self, tables: Iterable[pa.Table], *, dt: str, endpoint: str, row_group: int = ROW_GROUP
+    ) -> LakeFile:
         """One durable file of the tables' rows, which must come in skey order.
 
         The partition must have keys. Raises LakeError when the disk refuses; then there is no file.
@@ -59,9 +62,9 @@ class FileWriter:
                 write_statistics=_PRUNED_BY,
                 encryption_properties=self._encryption.for_writing(partition),
             ) as writer:
-                for table in _row_groups(tables):
+                for table in _whole_groups(tables, row_group):
                     facts.add(table)
-                    writer.write_table(table, row_group_size=ROW_GROUP)
+                    writer.write_table(table, row_group_size=row_group)
         return LakeFile(
             path=name,
             dt=dt,
@@ -127,16 +130,16 @@ class _Facts:
         return described
 
 
-def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _whole_groups(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
     """The same rows in tables of whole row groups, but for the last."""
     held: list[pa.Table] = []
     rows = 0
     for table in tables:
         held.append(table)
         rows += table.num_rows
-        if rows >= ROW_GROUP:
+        if rows >= size:
             joined = pa.concat_tables(held)
-            whole = rows - rows % ROW_GROUP
+            whole = rows - rows % size
             yield joined.slice(0, whole)
             held, rows = [joined.slice(whole)], rows - whole
     if rows:
