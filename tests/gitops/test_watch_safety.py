@@ -10,6 +10,8 @@ from datetime import timedelta
 import pytest
 from watch_bench import START, Bench, dataset, endpoint, job, lake, provider
 
+from loopwright.gitops.folder import FolderSource
+from loopwright.gitops.sources import Look
 from loopwright.gitops.suspension import new_suspension, resume, suspend
 from loopwright.resources.address import Address
 from loopwright.state.records import Hold
@@ -212,3 +214,47 @@ def test_a_held_rollback_is_respected(bench: Bench) -> None:
     bench.watch(HOUR, interval=600)
     assert bench.record("FineTuneJob/f").current == 1
     assert len(bench.journal("intent", address="FineTuneJob/f")) == 2
+
+
+def test_a_state_that_cannot_be_read_is_told_and_waited_for(bench: Bench) -> None:
+    bench.write(provider(), lake())
+    bench.watch(30)
+    state = bench.workspace.state_dir / "state.db"
+    whole = state.read_bytes()
+    bench.at(100, lambda: state.write_bytes(b"garbage" * 1000))
+    bench.at(110, lambda: bench.write(provider(), lake(), endpoint()))
+    bench.at(600, lambda: state.write_bytes(whole), wakes=False)
+    bench.watch(1500)
+    assert bench.external_id("Endpoint", "chat")
+    assert [event for event, _ in bench.told()] == ["failed", "resolved"]
+    assert "is not a state file, or it is damaged" in bench.messages[0].text
+    assert bench.pace.waits < 500
+
+
+def test_a_bug_does_not_end_the_watch(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.write(provider(), lake())
+    look = FolderSource.look
+    broken = iter([look, ZeroDivisionError, look])
+
+    def sometimes(source: FolderSource) -> Look:
+        found = next(broken, look)
+        if found is ZeroDivisionError:
+            raise ZeroDivisionError
+        return look(source)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FolderSource, "look", sometimes)
+        bench.at(60, lambda: bench.write(provider(), lake(), endpoint()))
+        bench.watch(300)
+    assert bench.external_id("Endpoint", "chat")
+    assert "internal error: ZeroDivisionError" in bench.messages[0].text
+    assert "a turn of the watch ended in an internal error" in caplog.text
+
+
+def test_progress_of_running_work_is_in_the_status(bench: Bench) -> None:
+    bench.write(provider(jobSeconds={"FineTuneJob": 100}), lake(), dataset(), job())
+    bench.watch(60)
+    told = bench.status.running["FineTuneJob/f"]
+    assert 50 <= told["done"] <= 60
+    assert told["total"] == 100
+    assert len(bench.world.objects("FineTuneJob")) == 1

@@ -95,8 +95,10 @@ class LastGood:
         """Whether there is a new good revision now."""
         self._note_source(look, now)
         revision = look.revision
-        if revision is None or (self.good and revision.id == self.good.revision.id):
-            self.broken = None if revision else self.broken
+        if revision is None:
+            return False
+        if self.good and revision.id == self.good.revision.id:
+            self.broken = None
             return False
         try:
             declared = self._declare(revision, state)

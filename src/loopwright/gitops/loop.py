@@ -5,6 +5,7 @@ When a pass is due is decided in `agenda`, the pass itself is made in `passes`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from loopwright.gitops.sources import Source
 from loopwright.gitops.suspension import environment_suspension, in_words
 from loopwright.state.records import Suspension
 from loopwright.state.store import StateReader
+
+log = logging.getLogger(__name__)
 
 SETTLE = timedelta(seconds=3)
 """Manifests that are broken for less than this are files being written."""
@@ -75,16 +78,22 @@ class Watcher:
             while not self._stopping:
                 try:
                     if recalled:
-                        self._parts.manifests.recall(*recalled, self._parts.workspace.state())
+                        self._recall(*recalled)
                         recalled = None
                     until = self._turn()
                     self._failures = 0
                 except LoopwrightError as error:  # mostly a state that cannot be read
-                    until = self._stuck(error)
+                    until = self._stuck(error.message)
+                except Exception as error:  # a bug must not end the watch either
+                    log.exception("a turn of the watch ended in an internal error")
+                    until = self._stuck(f"internal error: {type(error).__name__}")
                 self._wait(until)
         finally:
             source.close()
             reporter.stopped()
+
+    def _recall(self, revision_id: str, since: datetime) -> None:
+        self._parts.manifests.recall(revision_id, since, self._parts.workspace.state())
 
     def _turn(self) -> datetime:
         """Look, make a pass if one is due, tell; returns when to turn again."""
@@ -144,10 +153,13 @@ class Watcher:
         manifests = self._parts.manifests
         return [found for found in (manifests.broken, manifests.unreachable) if found]
 
-    def _stuck(self, error: LoopwrightError) -> datetime:
+    def _stuck(self, message: str) -> datetime:
+        """Say why, and come back later to look at everything."""
         self._failures += 1
-        self._parts.reporter.stuck(error.message)
-        return self._clock.now() + timedelta(seconds=pause_after(self._failures))
+        self._parts.reporter.stuck(message, self._parts.manifests.good)
+        self._woken = False
+        self._look_at = self._clock.now() + timedelta(seconds=pause_after(self._failures))
+        return self._look_at
 
     def _wait(self, until: datetime) -> None:
         """Until a moment, a change or the end; with a sign of life now and then."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from loopwright.engine.applied import Applied
 from loopwright.engine.events import Listener
-from loopwright.engine.reconcile import Outcome, Reconciler
+from loopwright.engine.reconcile import Reconciler
 from loopwright.engine.workspace import Declared, Workspace
 from loopwright.errors import ExitCode, LoopwrightError, StateLockedError
 from loopwright.gitops.breaker import Breaker
@@ -47,11 +47,11 @@ class Passed:
 
     why: Why
     at: datetime
-    took: float
-    """Seconds."""
     ending: Ending
-    exit_code: ExitCode = ExitCode.DONE
+    exit_code: ExitCode
     message: str = ""
+    took: float = 0.0
+    """Seconds."""
     plan: Plan | None = None
     """None: it came to no plan, or had no reason to make one."""
     applied: Applied = field(default_factory=Applied)
@@ -71,15 +71,6 @@ class Passed:
         return self.ending in (Ending.FAILED, Ending.LOCKED) and self.plan is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    ending: Ending
-    outcome: Outcome | None = None
-    message: str = ""
-    held: Collection[Address] = ()
-    moved: bool = False
-
-
 class Passes:
     """Makes passes, one at a time."""
 
@@ -94,61 +85,43 @@ class Passes:
     def run(self, good: Good, why: Why, fought: Collection[Address] = ()) -> Passed:
         """One pass. `fought` are resources that others keep changing back: not now again."""
         clock = self._workspace.clock
-        at = clock.now()
+        began = Passed(why, clock.now(), Ending.FAILED, ExitCode.ERROR)
         try:
-            result = self._reconcile(good, why, fought)
+            passed = self._reconcile(good, began, fought)
         except StateLockedError as error:
             who = error.message.partition(";")[0]  # what follows changes with each heartbeat
-            result = _Result(Ending.LOCKED, message=who)
+            passed = replace(began, ending=Ending.LOCKED, message=who)
         except LoopwrightError as error:
             hint = f"; {error.hint}" if error.hint else ""
-            result = _Result(Ending.FAILED, message=f"{error.message}{hint}")
+            passed = replace(began, message=f"{error.message}{hint}")
         except Exception as error:  # a bug in a provider must not end the watch
             log.exception("a pass ended in an internal error")
-            result = _Result(Ending.FAILED, message=f"internal error: {type(error).__name__}")
-        took = (clock.now() - at).total_seconds()
-        outcome = result.outcome
-        return Passed(
-            why,
-            at,
-            took,
-            result.ending,
-            exit_code=_exit_code(result),
-            message=result.message,
-            plan=outcome.plan if outcome else None,
-            applied=outcome.applied if outcome else Applied(),
-            held=result.held,
-            moved=result.moved,
-        )
+            passed = replace(began, message=f"internal error: {type(error).__name__}")
+        return replace(passed, took=(clock.now() - began.at).total_seconds())
 
-    def _reconcile(self, good: Good, why: Why, fought: Collection[Address]) -> _Result:
+    def _reconcile(self, good: Good, began: Passed, fought: Collection[Address]) -> Passed:
         state = self._workspace.state()
-        breaker = Breaker.of(good.declared, state, self._workspace.clock.now())
-        declared = breaker.bounded(good.declared)
         records = state.records()
-        if why is Why.INTERVAL and not _any_pending(records):
+        if began.why is Why.INTERVAL and not _any_pending(records):
             # Mostly nothing changed: a look needs no lock, so that people are not kept out.
             held = self._held(good, records, fought)
-            plan = self._reconciler(declared).plan(self._selection(why, held), state)
-            if not any(change.action.writes for change in plan.changes):
-                return _Result(Ending.UNCHANGED, Outcome(plan), held=held)
+            plan = self._reconciler(good.declared).plan(self._selection(began.why, held), state)
+            if not _writes(plan):
+                code = plan.exit_code(detailed=True)
+                return replace(began, ending=Ending.UNCHANGED, exit_code=code, plan=plan, held=held)
         with state.session(holder=current_holder(), command="watch") as session:
-            return self._under_lease(session, good, declared, why, fought, breaker)
+            return self._under_lease(session, good, began, fought)
 
     def _under_lease(
-        self,
-        session: StateSession,
-        good: Good,
-        declared: Declared,
-        why: Why,
-        fought: Collection[Address],
-        breaker: Breaker,
-    ) -> _Result:
+        self, session: StateSession, good: Good, began: Passed, fought: Collection[Address]
+    ) -> Passed:
+        breaker = Breaker.of(good.declared, session, self._workspace.clock.now())
+        declared = breaker.bounded(good.declared)
         before = session.serial
         if _any_pending(session.records()):
             self._poll(session, declared)
-            if why is Why.RUNNING and session.serial == before:
-                return _Result(Ending.UNCHANGED)
+            if began.why is Why.RUNNING and session.serial == before:
+                return replace(began, ending=Ending.UNCHANGED, exit_code=ExitCode.WAITING)
         held = self._held(good, session.records(), fought)
         refusals: list[str] = []
 
@@ -158,20 +131,25 @@ class Passes:
                 refusals.append(refusal)
             return not refusal
 
-        outcome = self._reconciler(declared).apply(
-            session, self._selection(why, held), approve=approve, waits=False
-        )
-        moved = session.serial != before
+        selection = self._selection(began.why, held)
+        outcome = self._reconciler(declared).apply(session, selection, approve=approve, waits=False)
+        told = replace(began, plan=outcome.plan, applied=outcome.applied, held=held)
         if refusals:
-            return _Result(Ending.REFUSED, outcome, refusals[0], held, moved=False)
-        return _Result(_ending(outcome.applied, moved=moved), outcome, "", held, moved)
+            code = ExitCode.REFUSED
+            return replace(told, ending=Ending.REFUSED, exit_code=code, message=refusals[0])
+        moved = session.serial != before
+        ending = _ending(outcome.applied, moved=moved)
+        return replace(told, ending=ending, exit_code=outcome.exit_code, moved=moved)
 
     def _poll(self, session: StateSession, declared: Declared) -> None:
-        """Bring running work on, and start nothing: what fails here is to wait before a retry."""
+        """Bring running work on, and start nothing: what fails here is to wait before a retry.
+
+        Going on with a plan that starts nothing makes the engine tell how far the work is.
+        """
         running = tuple(str(at) for at, record in session.records().items() if record.pending)
         selection = Selection(prune=False, refresh=False, excludes=running)
         self._reconciler(declared).apply(
-            session, selection, approve=lambda plan: plan.is_empty, waits=False
+            session, selection, approve=lambda plan: not _writes(plan), waits=False
         )
 
     def _reconciler(self, declared: Declared) -> Reconciler:
@@ -212,17 +190,13 @@ def _any_pending(records: Mapping[Address, Record]) -> bool:
     return any(record.pending for record in records.values())
 
 
+def _writes(plan: Plan) -> bool:
+    return any(change.action.writes for change in plan.changes)
+
+
 def _ending(applied: Applied, *, moved: bool) -> Ending:
     if applied.interrupted:
         return Ending.INTERRUPTED
     if applied.failed:
         return Ending.FAILED
     return Ending.CHANGED if moved else Ending.UNCHANGED
-
-
-def _exit_code(result: _Result) -> ExitCode:
-    if result.ending is Ending.REFUSED:
-        return ExitCode.REFUSED
-    if result.outcome is not None:
-        return result.outcome.exit_code
-    return ExitCode.DONE if result.ending is Ending.UNCHANGED else ExitCode.ERROR

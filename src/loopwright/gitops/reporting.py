@@ -124,26 +124,18 @@ class Reporter:
 
         Returns when a cause will count as resolved, if one is about to.
         """
-        level = conditions.gathered(
-            [*self._of_pass, *self._of_drift, *conditions.of_problems(problems)]
-        )
-        commit = good.revision.commit if good else ""
-        hooks = tuple(good.declared.project.notifications) if good else ()
-        for message in self.notifications.update(level, now=self.clock.now(), commit=commit):
-            self.say("notice", message.text, message.to_json())
-            self.send(message, hooks)
         self._say_edge("stuck", "")
         self._say_edge("suspension", suspended)
         self.status.suspended = suspended
         self.status.next_pass = {"at": to_text(due.at), "why": due.why.value} if due else {}
-        self.status.causes = self.notifications.to_json()
-        self._write()
+        self._tell([*self._of_pass, *self._of_drift, *conditions.of_problems(problems)], good)
         return self.notifications.due
 
-    def stuck(self, message: str) -> None:
+    def stuck(self, message: str, good: Good | None) -> None:
         """A turn came to nothing, mostly because the state cannot be read."""
-        self._of_pass = [(Cause("failed", conditions.steady(message)), "")]
         self._say_edge("stuck", message)
+        here = (Cause("failed", conditions.steady(message)), "")
+        self._tell([*self._of_pass, *self._of_drift, here], good)
 
     def stopped(self) -> None:
         self.status.stopped_at = to_text(self.clock.now())
@@ -158,6 +150,17 @@ class Reporter:
             return (last["id"], from_text(last["since"])) if last else None
         except (KeyError, TypeError, ValueError):
             return None
+
+    def _tell(self, found: Iterable[Found], good: Good | None) -> None:
+        """Notices of what begins and what is over, then the status."""
+        commit = good.revision.commit if good else ""
+        hooks = tuple(good.declared.project.notifications) if good else ()
+        level = conditions.gathered(found)
+        for message in self.notifications.update(level, now=self.clock.now(), commit=commit):
+            self.say("notice", message.text, message.to_json())
+            self.send(message, hooks)
+        self.status.causes = self.notifications.to_json()
+        self._write()
 
     def _note_level(self, passed: Passed, records: Mapping[Address, Record]) -> None:
         if passed.plan is not None:

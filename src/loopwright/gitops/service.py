@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from loopwright.clock import to_text
 from loopwright.engine.workspace import Workspace
+from loopwright.errors import LoopwrightError
 from loopwright.gitops.declaring import Declare, LastGood
 from loopwright.gitops.health import HealthServer, Pulse
 from loopwright.gitops.lock import WatchLock
@@ -51,6 +52,7 @@ class Service:
         self._settings, self._pace, self._say = settings, pace, say
         self._pulse = Pulse(workspace.clock)
         self._metrics = Metrics()
+        self._server: HealthServer | None = None
         self._watcher: Watcher | None = None
         self._stopping = False
 
@@ -64,26 +66,32 @@ class Service:
     def run(self) -> None:
         """Until stopped. Raises LoopwrightError when the listen address is taken."""
         with ExitStack() as opened:
-            listen = self._settings.listen
-            address = ""
-            if listen:
-                server = HealthServer(listen, self._pulse, self._metrics.exposition)
-                opened.callback(server.close)
-                address = server.address
+            opened.callback(self._silence)
             lock = WatchLock(self._workspace.state_dir / LOCK)
             opened.callback(lock.release)
             if not self._took(lock):
                 return
+            self._listen()
             webhooks = Webhooks(
                 environ=self._workspace.environ, base_dir=self._workspace.project_dir
             )
             opened.callback(webhooks.close)
-            with self._watching(webhooks, address) as watcher:
+            with self._watching(webhooks) as watcher:
                 watcher.run()
 
+    def _listen(self) -> None:
+        if self._settings.listen and self._server is None:
+            self._server = HealthServer(
+                self._settings.listen, self._pulse, self._metrics.exposition
+            )
+
+    def _silence(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
     @contextmanager
-    def _watching(self, webhooks: Webhooks, address: str) -> Iterator[Watcher]:
-        watcher = self._assembled(webhooks, address)
+    def _watching(self, webhooks: Webhooks) -> Iterator[Watcher]:
+        watcher = self._assembled(webhooks)
         self._watcher = watcher
         if self._stopping:  # a signal that came before there was anything to stop
             watcher.stop()
@@ -102,11 +110,14 @@ class Service:
             if other != told:
                 self._say("standby", f"standing by: {other} watches this environment", {})
                 told = other
+            with suppress(LoopwrightError):  # the other may listen there, on this machine
+                self._listen()
             self._pulse.beat()
             self._pace.wait(_STANDBY_PAUSE)
         return False
 
-    def _assembled(self, webhooks: Webhooks, address: str) -> Watcher:
+    def _assembled(self, webhooks: Webhooks) -> Watcher:
+        address = self._server.address if self._server else ""
         workspace, clock = self._workspace, self._workspace.clock
         reporter = Reporter(
             clock=clock,
