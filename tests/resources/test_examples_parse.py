@@ -70,11 +70,13 @@ def test_project_files_pass_the_published_schema(path: Path) -> None:
     assert [error.message for error in Draft202012Validator(schema).iter_errors(found)] == []
 
 
-@pytest.mark.parametrize("environment", ["default", "staging", "prod"])
-@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    ("project", "environment"),
+    [(path, "default") for path in PROJECTS]
+    + [(HOME / "examples/04-environments", name) for name in ("staging", "prod")],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
 def test_project_parses_without_a_problem(project: Path, environment: str) -> None:
-    if environment != "default" and project.name != "04-environments":
-        pytest.skip("has one environment")
     found = load(
         [str(given_to_loopwright(project))],
         project_dir=project,
