@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
 from loopwright.lake.columns import METADATA_COLUMNS, TEXT_COLUMNS
-from loopwright.lake.keys import KeyKind, KeyStore, seal, unseal
+from loopwright.lake.keys import seal, unseal
+from loopwright.lake.keystore import KeyKind, KeyStore
 
 _UNWRAPPED = 4096  # data keys kept unwrapped: pyarrow asks again for every column chunk
 

@@ -24,7 +24,7 @@ from loopwright.lake.chat_lines import BadLineError, parse
 from loopwright.lake.exchange import HashKeys, describe
 from loopwright.lake.ingest import AppendResult, append
 from loopwright.lake.jsonl import LONGEST_LINE, CutShortError, numbered_lines
-from loopwright.lake.keys import LakeSecret
+from loopwright.lake.keystore import LakeSecret
 from loopwright.lake.partitions import endpoint_fits
 from loopwright.lake.store import Lake
 

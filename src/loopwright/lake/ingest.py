@@ -6,11 +6,10 @@ The lake's lock is held for one batch, so several processes may append at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loopwright.lake.batch import Batch, BatchBuilder, Record
-from loopwright.lake.columns import skey
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import partition_path
 from loopwright.lake.store import Lake
@@ -55,14 +54,16 @@ def append(lake: Lake, calls: Iterable[Record] | Batch) -> AppendResult:
     return AppendResult(fresh.rows, given.rows - fresh.rows, first, last)
 
 
-def known_calls(lake: Lake, head: Head, call_ids: Sequence[str]) -> set[str]:
-    """Which of `call_ids` the lake has. Reads 8 bytes a row of it, and the ids where those meet."""
-    skeys = sorted({skey(call_id) for call_id in call_ids})
-    asked = set(call_ids)
+def known_calls(lake: Lake, head: Head, given: Batch) -> set[str]:
+    """Which calls of the batch the lake has, by id.
+
+    Reads 8 bytes of every row of the lake, and the ids of those alone whose keys meet.
+    """
+    skeys = given.metadata["skey"].combine_chunks().sort().to_pylist()
     known: set[str] = set()
     for file in head.files:
         for table in lake.reader.calls(file, ["call_id"], skeys=skeys, cut=head.last_seq):
-            known.update(asked.intersection(table["call_id"].to_pylist()))
+            known.update(table["call_id"].to_pylist())
     return known
 
 
@@ -75,10 +76,9 @@ def _gathered(records: Iterable[Record]) -> Batch:
 
 def _without_known(lake: Lake, head: Head, given: Batch) -> Batch:
     """The calls whose id the lake has not, the first of equal ones."""
-    call_ids = given.call_ids
-    seen = known_calls(lake, head, call_ids)
+    seen = known_calls(lake, head, given)
     kept = []
-    for call_id in call_ids:
+    for call_id in given.call_ids:
         kept.append(call_id not in seen)
         seen.add(call_id)
     return given if all(kept) else given.only(kept)

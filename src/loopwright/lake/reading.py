@@ -115,13 +115,10 @@ class FileReader:
 
         Decodes only the row groups that hold one.
         """
-        wanted = pa.array(skeys, pa.int64())
-        seq = Selection(seq=(0, cut + 1)).within(file).seq
+        selection = Selection(seq=(0, cut + 1)).within(file)
         for source, parquet in self._sources(file):
             with _named(source), parquet:
-                for group, bounds in enumerate(skey_bounds(parquet)):
-                    if _any_within(skeys, bounds):
-                        yield _picked(parquet, group, columns, wanted=wanted, seq=seq)
+                yield from _picked(source, parquet, columns, skeys=skeys, selection=selection)
 
     def open(self, file: LakeFile) -> pq.ParquetFile:
         """Raises FileNotFoundError, or LakeIntegrityError when it is not the recorded file."""
@@ -229,19 +226,31 @@ def _selected(
 
 
 def _picked(
+    file: LakeFile,
     parquet: pq.ParquetFile,
-    group: int,
     columns: Sequence[str],
     *,
-    wanted: pa.Array,
-    seq: tuple[int, int],
-) -> pa.Table:
-    keys = parquet.read_row_group(group, columns=["skey", "seq"], use_threads=False)
-    mask = pc.and_(pc.is_in(keys["skey"], value_set=wanted), _inside(keys["seq"], seq))
-    if not pc.any(mask).as_py():
-        return SCHEMA.empty_table().select(list(columns))
-    rows = parquet.read_row_group(group, columns=list(columns), use_threads=False)
-    return rows.filter(mask).select(list(columns))
+    skeys: Sequence[int],
+    selection: Selection,
+) -> Iterator[pa.Table]:
+    groups = [
+        group for group, bounds in enumerate(skey_bounds(parquet)) if _any_within(skeys, bounds)
+    ]
+    if not groups:
+        return
+    needed = sorted(selection.columns(file) | {"skey"})
+    keys = parquet.read_row_groups(groups, columns=needed, use_threads=False)
+    mask = pc.is_in(keys["skey"], value_set=pa.array(skeys, pa.int64()))
+    if "seq" in needed:
+        mask = pc.and_(mask, _inside(keys["seq"], selection.seq))
+    start = 0
+    for group in groups:
+        rows = parquet.metadata.row_group(group).num_rows
+        wanted = mask.slice(start, rows)
+        start += rows
+        if pc.any(wanted).as_py():
+            table = parquet.read_row_group(group, columns=list(columns), use_threads=False)
+            yield table.filter(wanted).select(list(columns))
 
 
 def _any_within(skeys: Sequence[int], bounds: tuple[int, int]) -> bool:

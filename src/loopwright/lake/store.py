@@ -26,7 +26,8 @@ from loopwright.lake.audit import AuditLog
 from loopwright.lake.disk import Disk, is_temporary
 from loopwright.lake.encryption import DataKeys, Encryption
 from loopwright.lake.files import FileManifest, Head, LakeFile
-from loopwright.lake.keys import KeyStore, MasterKey, Role
+from loopwright.lake.keys import MasterKey, Role
+from loopwright.lake.keystore import KeyStore, LakeSecret
 from loopwright.lake.partitions import CALLS
 from loopwright.lake.reading import FileReader
 from loopwright.lake.snapshot import Snapshot
@@ -97,7 +98,9 @@ class Lake:
         self.clock = clock
         self.disk = disk
         self.encryption = Encryption(keys)
-        self.manifest = FileManifest(root / "manifest", secret=keys.manifest_secret, disk=disk)
+        self.manifest = FileManifest(
+            root / "manifest", secret=keys.secret(LakeSecret.MANIFEST), disk=disk
+        )
         self.reader = FileReader(root, encryption=self.encryption, manifest=self.manifest)
         self.writer = FileWriter(root, encryption=self.encryption, disk=disk)
         self.audit = AuditLog(root / "audit" / "opens.jsonl", clock=clock, disk=disk)

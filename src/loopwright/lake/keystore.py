@@ -1,0 +1,200 @@
+"""The store of a lake's keys, all of them sealed by the master key and bound to their names.
+
+Every partition has two random keys, one for metadata and one for text; the lake has three of its
+own for keyed hashes and the file manifest. All lie in one file, so rotating the master key is one
+atomic write, and destroying a partition's keys closes every copy of its files.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from loopwright.errors import LakeError, LakeIntegrityError, LakeKeyError
+from loopwright.lake.disk import Disk
+from loopwright.lake.keys import KEY_BYTES, MasterKey, Role, text_refused
+
+_PRIVATE = 0o600
+
+
+class KeyKind(StrEnum):
+    """The two keys of a partition."""
+
+    METADATA = "metadata"
+    TEXT = "text"
+
+
+class LakeSecret(StrEnum):
+    """The keys of a lake as a whole: for keyed hashes, and for the seal of its file manifest."""
+
+    SUBJECT = "subject"
+    CONTENT = "content"
+    MANIFEST = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPartition:
+    """One partition's two keys as they lie in the store, each sealed by the master key."""
+
+    partition: str
+    metadata: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The key store as it is written: everything in it is sealed or public."""
+
+    lake: str
+    master: str
+    secrets: dict[LakeSecret, str]
+    partitions: dict[str, SealedPartition]
+
+
+_KEY_FILE = TypeAdapter(KeyFile)
+
+
+class KeyStore:
+    """The keys of one lake, opened with a master key in a role.
+
+    Writers call `ensure` under the lake's lock; everyone else only reads.
+    """
+
+    def __init__(self, path: Path, *, master: MasterKey, role: Role, disk: Disk) -> None:
+        self.path = path
+        self.role = role
+        self._master = master
+        self._disk = disk
+        self._opened: dict[tuple[str, KeyKind], bytes] = {}
+        self._use(self._read())
+
+    @classmethod
+    def create(cls, path: Path, *, lake_id: str, master: MasterKey, disk: Disk) -> None:
+        """Write a store with fresh lake secrets and no partitions."""
+        sealed = {
+            kind: master.seal(secrets.token_bytes(KEY_BYTES), name=f"{lake_id}/{kind}")
+            for kind in LakeSecret
+        }
+        _write(path, KeyFile(lake_id, master.id, sealed, {}), disk)
+
+    @property
+    def master_id(self) -> str:
+        return self._master.id
+
+    def secret(self, kind: LakeSecret) -> bytes:
+        """A key of the lake as a whole."""
+        return self._master.open(self._file.secrets[kind], name=f"{self._file.lake}/{kind}")
+
+    def key_ids(self) -> dict[str, str]:
+        """Partition -> id of its keys, sorted by partition."""
+        return dict(sorted(self._ids.items()))
+
+    def partition_id(self, partition: str) -> str:
+        """Raises LakeKeyError when the partition has no keys (never written, or destroyed)."""
+        if partition not in self._ids:
+            raise LakeKeyError(f"partition {partition} has no keys in {self.path}")
+        return self._ids[partition]
+
+    def key(self, key_id: str, kind: KeyKind) -> bytes:
+        """Unwrap one key. Raises LakeKeyError when the role may not, or the key is gone."""
+        if kind is KeyKind.TEXT and not self.role.opens_text:
+            raise text_refused(self.role)
+        if (key_id, kind) not in self._opened:
+            self._opened[key_id, kind] = self._unwrap(key_id, kind)
+        return self._opened[key_id, kind]
+
+    def ensure(self, partitions: set[str]) -> None:
+        """Give keys to the partitions that have none yet, in one durable write."""
+        self._use(self._read())
+        if not (fresh := sorted(partitions.difference(self._ids))):
+            return
+        made = dict(self._fresh(partition) for partition in fresh)
+        grown = replace(self._file, partitions={**self._file.partitions, **made})
+        _write(self.path, grown, self._disk)
+        self._use(grown)
+
+    def rotate(self, master: MasterKey) -> None:
+        """Seal every key under `master` instead, in one durable write. Parquet stays as it is."""
+        if self.role is not Role.ADMIN:
+            raise LakeKeyError(
+                f"role {self.role} may not rotate the master key", hint="open the lake as admin"
+            )
+        self._use(self._read())
+        lake = self._file.lake
+        resealed = {
+            kind: master.seal(self.secret(kind), name=f"{lake}/{kind}") for kind in LakeSecret
+        }
+        partitions = {
+            id_: SealedPartition(
+                sealed.partition,
+                **{
+                    kind.value: master.seal(
+                        self._unwrap(id_, kind), name=_name(lake, id_, sealed.partition, kind)
+                    )
+                    for kind in KeyKind
+                },
+            )
+            for id_, sealed in self._file.partitions.items()
+        }
+        rotated = KeyFile(lake, master.id, resealed, partitions)
+        _write(self.path, rotated, self._disk)
+        self._master = master
+        self._use(rotated)
+
+    def _use(self, file: KeyFile) -> None:
+        self._file = file
+        self._ids = {sealed.partition: id_ for id_, sealed in file.partitions.items()}
+
+    def _fresh(self, partition: str) -> tuple[str, SealedPartition]:
+        id_ = secrets.token_hex(8)
+        sealed = {
+            kind.value: self._master.seal(
+                secrets.token_bytes(KEY_BYTES),
+                name=_name(self._file.lake, id_, partition, kind),
+            )
+            for kind in KeyKind
+        }
+        return id_, SealedPartition(partition, **sealed)
+
+    def _unwrap(self, key_id: str, kind: KeyKind) -> bytes:
+        if key_id not in self._file.partitions:
+            self._use(self._read())
+        sealed = self._file.partitions.get(key_id)
+        if sealed is None:
+            raise LakeKeyError(
+                f"key {key_id} is not in {self.path}: it was destroyed, or the file is not ours"
+            )
+        wrapped = sealed.metadata if kind is KeyKind.METADATA else sealed.text
+        name = _name(self._file.lake, key_id, sealed.partition, kind)
+        return self._master.open(wrapped, name=name)
+
+    def _read(self) -> KeyFile:
+        try:
+            found = _KEY_FILE.validate_json(self.path.read_bytes())
+        except FileNotFoundError as error:
+            raise LakeIntegrityError(f"the key store {self.path} is missing") from error
+        except OSError as error:
+            raise LakeError(f"cannot read the key store {self.path}: {error}") from error
+        except ValidationError as error:
+            raise LakeIntegrityError(f"the key store {self.path} is damaged") from error
+        if found.master != self._master.id:
+            raise LakeKeyError(
+                f"wrong master key: {self.path} is sealed by key {found.master}, "
+                f"this is key {self._master.id}",
+                hint="give the master key that the lake was made with or last rotated to",
+            )
+        return found
+
+
+def _name(lake: str, key_id: str, partition: str, kind: KeyKind) -> str:
+    return f"{lake}/{key_id}/{partition}/{kind}"
+
+
+def _write(path: Path, content: KeyFile, disk: Disk) -> None:
+    data = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    disk.write_atomic(path, data, mode=_PRIVATE)
