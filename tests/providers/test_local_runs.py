@@ -12,9 +12,11 @@ import pytest
 
 from loopwright.errors import PermanentError
 from loopwright.lake.catalog import Catalog
-from loopwright.providers.base import LastRun, OperationStatus, Range, Resolved, Severity
+from loopwright.lake.importing import import_calls
+from loopwright.providers.base import LastRun, OperationStatus, Progress, Range, Resolved, Severity
 from loopwright.providers.local import recorded_files
 from loopwright.providers.local.receipts import Receipts
+from loopwright.providers.local.worker import Work
 from support.local_worlds import (
     LocalWorld,
     do_jobs_inline,
@@ -73,6 +75,27 @@ def test_the_same_files_in_another_order_add_nothing_and_give_the_same_digest(
     assert again.outputs["added"] == 0
     assert again.message == "5 read, 0 added, 5 there already"
     assert again.outputs["digest"] == first.outputs["digest"]
+
+
+def test_what_an_attempt_added_before_it_died_is_no_duplicate(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(world.folder / "a.jsonl", [line(n) for n in range(10)])
+    target = world.target(
+        "CallImport", "x", inputs={"lake": world.lake()}, lake="main", files=["a.jsonl"]
+    )
+    monkeypatch.setitem(import_calls.__kwdefaults__, "batch_rows", 4)
+    with monkeypatch.context() as patched:
+
+        def die(self: Work, progress: Progress) -> None:
+            raise SystemExit  # after the first batch, and no verdict is written
+
+        patched.setattr(Work, "report", die)
+        with pytest.raises(SystemExit):
+            world.made(target, "the key")
+    made = succeeded(world.made(target, "the key"))
+    assert (made.outputs["added"], made.outputs["duplicates"]) == (10, 0)
+    assert made.message == "10 read, 10 added"
 
 
 def test_lines_are_counted_before_they_are_imported(

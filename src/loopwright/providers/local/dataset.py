@@ -22,7 +22,7 @@ from loopwright.providers.local.recipes import (
     recipe_spec,
     series_owner,
 )
-from loopwright.providers.local.refusing import explained
+from loopwright.providers.local.refusing import elsewhere, explained
 
 
 class DatasetAdapter(JobAdapter):
@@ -103,7 +103,7 @@ class DatasetAdapter(JobAdapter):
                 target,
                 f"provider {target.spec['provider']} is local and samples from a lake, "
                 "not from an inference dataset",
-                "write source: {lake: NAME}",
+                "write source: {lake: NAME}" + elsewhere("Dataset"),
             )
 
     def _has(self, external_id: str) -> bool:

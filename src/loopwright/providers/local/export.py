@@ -21,7 +21,7 @@ from loopwright.providers.base import (
 )
 from loopwright.providers.local.job_adapter import JobAdapter, refusal
 from loopwright.providers.local.receipts import Receipt, Receipts, exports_of
-from loopwright.providers.local.refusing import explained
+from loopwright.providers.local.refusing import elsewhere, explained
 
 _OFFERED = (
     "here an Export copies a dataset version to a folder: source: {dataset: ...}, to: {path: ...}"
@@ -88,7 +88,7 @@ class ExportAdapter(JobAdapter):
             yield refusal(
                 target,
                 f"provider {target.spec['provider']} is local and makes no export {named}",
-                _OFFERED,
+                _OFFERED + elsewhere("Export"),
             )
 
 

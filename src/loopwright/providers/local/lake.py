@@ -27,7 +27,7 @@ from loopwright.providers.local.lake_place import (
 )
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, known_lakes
-from loopwright.providers.local.refusing import explained
+from loopwright.providers.local.refusing import elsewhere, explained
 from loopwright.resources.durations import parse_duration
 
 
@@ -121,7 +121,8 @@ class LakeAdapter:
                 str(target.address),
                 f"provider {target.spec['provider']} is local and keeps a lake in a folder, "
                 f"not at {storage}",
-                "write a folder in spec.storage, relative to the project, e.g. storage: lake",
+                "write a folder in spec.storage, relative to the project, e.g. storage: lake"
+                + elsewhere("Lake"),
             )
 
     def _held(self, place: LakePlace, target: Target) -> LakeSettings:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from loopwright.errors import LoopwrightError, PermanentError, ProviderError, TransientError
+from loopwright.providers.registry import types_realising
 from loopwright.resources.address import Address
 
 _PASSING = frozenset(
@@ -24,6 +25,14 @@ def may_pass(error: BaseException) -> bool:
     cause = error if isinstance(error, OSError) else error.__cause__
     full = isinstance(cause, OSError) and cause.errno in _PASSING
     return full or isinstance(error, NotEnoughRowsError | TransientError | MemoryError)
+
+
+def elsewhere(kind: str) -> str:
+    """The other installed provider types that realise a kind, as the end of a hint."""
+    others = [name for name in types_realising(kind) if name != "local"]
+    return (
+        f"; or a provider of another type that is installed: {', '.join(others)}" if others else ""
+    )
 
 
 @contextmanager
