@@ -98,7 +98,7 @@ def test_locks_and_halves_that_a_killed_watcher_left_do_no_harm(
 ) -> None:
     first = repository.commit("one")
     source().look()
-    cache = tmp_path / "cache"
+    (cache,) = (tmp_path / "cache").iterdir()
     (cache / "repository.git" / "shallow.lock").touch()
     (cache / "repository.git" / "refs" / "loopwright" / "head.lock").touch()
     second = repository.commit("two")
@@ -127,7 +127,17 @@ def test_only_a_few_folders_are_kept_and_the_good_one_among_them(
         repository.commit(f"broken {number}")
         watched.look()
     assert manifest(watched.earlier(good.id)) == "good"
-    assert len(list((tmp_path / "cache" / "trees").iterdir())) <= 4
+    assert len(list((tmp_path / "cache").glob("*/trees/*"))) <= 4
+
+
+def test_another_repository_does_not_inherit_the_commits_of_this_one(
+    repository: Repository, source: Callable[..., GitSource], tmp_path: Path
+) -> None:
+    commit = repository.commit("one")
+    assert source().look().revision
+    other = source(url=str(tmp_path / "elsewhere"))
+    assert other.look().revision is None
+    assert other.earlier(commit) is None
 
 
 def test_credentials_are_in_no_text_it_gives(source: Callable[..., GitSource]) -> None:

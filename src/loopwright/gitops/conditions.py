@@ -17,7 +17,7 @@ from loopwright.planning.plan import Plan
 from loopwright.resources.address import Address
 from loopwright.state.records import Record
 
-_NUMBER = re.compile(r"\b\w*\d[\w.,:-]*")
+_NUMBER = re.compile(r"(?<![\w-])[\w-]*\d[\w.,:-]*")
 _REFUSED = re.compile(r" (not promoted: |was rejected)")
 _PROBLEMS = {"manifests": "the manifests are broken", "source": "the source cannot be reached"}
 _FROM_OUTSIDE = (DriftClass.OUTSIDE, DriftClass.GONE)
@@ -88,12 +88,11 @@ def of_drift(plan: Plan) -> Iterator[tuple[Cause, str]]:
             yield Cause("drift", text), str(drift.address)
 
 
-def of_problems(problems: Iterable[Problem | None]) -> Iterator[tuple[Cause, str]]:
+def of_problems(problems: Iterable[Problem]) -> Iterator[tuple[Cause, str]]:
     """Manifests that are broken, a source that cannot be reached."""
     for problem in problems:
-        if problem is not None:
-            detail = problem.diagnostics[0] if problem.diagnostics else problem.message
-            yield Cause("failed", _PROBLEMS[problem.what], detail), ""
+        detail = problem.diagnostics[0] if problem.diagnostics else problem.message
+        yield Cause("failed", _PROBLEMS[problem.what], detail), ""
 
 
 def promotions(applied: Applied) -> Iterator[Change]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from loopwright.errors import LoopwrightError
 from loopwright.gitops.sources import Look, Revision
+from loopwright.hashing import sha256_hex
 
 _REF = "refs/loopwright/head"
 _TIMEOUT = 120
@@ -40,10 +41,13 @@ class GitSource:
         environ: Mapping[str, str],
         poll_seconds: float = 30.0,
     ) -> None:
-        """Raises LoopwrightError for a ref or path that cannot be one."""
+        """`cache` may hold other repositories too. Raises LoopwrightError for what is no ref or
+        path.
+        """
         self._url, self._ref = _location(url), _checked_ref(ref)
         self._path = _checked_path(path)
-        self._cache = cache
+        place = without_credentials(f"{self._url} {self._ref}")
+        self._cache = cache / sha256_hex(place.encode())[:12]
         self._environ = _environment(environ)
         self._every = poll_seconds
         self._last: Revision | None = None
