@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,6 +70,20 @@ def test_known_calls_are_skipped_within_a_batch_across_batches_and_days(tmp_path
     assert (again.added, again.duplicates, again.first_seq, again.last_seq) == (1, 1, 3, 3)
     assert append(lake, calls(1, 2, 3)).first_seq is None
     assert ids(lake.snapshot()) == ["call-1", "call-2", "call-3"]
+
+
+def test_writers_at_the_same_time_add_every_call_once(tmp_path: Path) -> None:
+    lakes = [new_lake(tmp_path) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        added = pool.map(
+            lambda numbered: append(numbered[1], calls(*range(numbered[0], numbered[0] + 4))).added,
+            enumerate(lakes),
+        )
+    assert sum(added) == 7
+    found = table(lakes[0].snapshot(), ["seq", "call_id"])
+    assert found["seq"].to_pylist() == list(range(1, 8))
+    assert set(found["call_id"].to_pylist()) == {f"call-{number}" for number in range(7)}
+    assert lakes[0].verify() == []
 
 
 @pytest.mark.parametrize(
