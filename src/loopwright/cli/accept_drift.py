@@ -6,7 +6,14 @@ from datetime import datetime
 
 import click
 
-from loopwright.cli.common import ProjectOptions, actor, address, project_options, session
+from loopwright.cli.common import (
+    ProjectOptions,
+    actor,
+    address,
+    manifest_paths,
+    project_options,
+    session,
+)
 from loopwright.cli.output import say
 
 
@@ -19,7 +26,7 @@ from loopwright.cli.output import say
     type=click.DateTime(["%Y-%m-%d"]),
     help="Date from which it is drift again.",
 )
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @project_options
 def command(
     resource: str, field: str, until: datetime, paths: tuple[str, ...], options: ProjectOptions

@@ -9,6 +9,7 @@ import click
 
 from loopwright.cli.common import (
     ProjectOptions,
+    manifest_paths,
     project_options,
     selection,
     selection_options,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @selection_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("-w", "--wait", is_flag=True, help="Wait for what is running, and go on.")

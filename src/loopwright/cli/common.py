@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import socket
@@ -73,6 +74,19 @@ class ProjectOptions:
             stdin=sys.stdin.buffer.read,
             state=state,
         )
+
+
+def manifest_paths(command: _Command) -> _Command:
+    """Adds PATHS and, as kubectl users expect, -f; the command gets both as `paths`."""
+
+    def wrapped(*args: Any, paths: tuple[str, ...], files: tuple[str, ...], **kwargs: Any) -> Any:
+        return command(*args, paths=(*paths, *files), **kwargs)
+
+    functools.update_wrapper(wrapped, command)
+    decorated = click.option(
+        "-f", "--file", "files", multiple=True, metavar="PATH", help="Same as PATHS; - is stdin."
+    )(wrapped)
+    return click.argument("paths", nargs=-1)(decorated)  # type: ignore[return-value]
 
 
 def project_options(command: _Command) -> _Command:

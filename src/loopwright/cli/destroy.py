@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import click
 
-from loopwright.cli.common import ProjectOptions, project_options, selection
+from loopwright.cli.common import ProjectOptions, manifest_paths, project_options, selection
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @click.option("-t", "--target", "targets", multiple=True, metavar="ADDRESS", help="Only these.")
 @click.option("--exclude", "excludes", multiple=True, metavar="ADDRESS", help="Not these.")
 @click.option("--delete-data", is_flag=True, help="Also lakes, dataset versions and models.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from loopwright.cli.common import ProjectOptions, project_options, selection
+from loopwright.cli.common import ProjectOptions, manifest_paths, project_options, selection
 from loopwright.cli.output import say, say_json
 from loopwright.errors import ExitCode
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @click.option("-t", "--target", "targets", multiple=True, metavar="ADDRESS", help="Only these.")
 @click.option("--no-refresh", is_flag=True, help="Against state alone, not the world.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")

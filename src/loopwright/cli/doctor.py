@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from loopwright.cli.common import ProjectOptions, project_options
+from loopwright.cli.common import ProjectOptions, manifest_paths, project_options
 from loopwright.cli.output import say, say_json
 from loopwright.errors import ExitCode
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @project_options
 def command(paths: tuple[str, ...], as_json: bool, options: ProjectOptions) -> int:

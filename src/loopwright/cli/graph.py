@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loopwright.cli.common import ProjectOptions, project_options
+from loopwright.cli.common import ProjectOptions, manifest_paths, project_options
 from loopwright.cli.output import say
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @click.option("--mermaid", is_flag=True, help="Print a Mermaid flowchart.")
 @project_options
 def command(paths: tuple[str, ...], mermaid: bool, options: ProjectOptions) -> None:

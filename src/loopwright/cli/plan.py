@@ -7,11 +7,17 @@ from pathlib import Path
 
 import click
 
-from loopwright.cli.common import ProjectOptions, project_options, selection, selection_options
+from loopwright.cli.common import (
+    ProjectOptions,
+    manifest_paths,
+    project_options,
+    selection,
+    selection_options,
+)
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @selection_options
 @click.option("--destroy", is_flag=True, help="Plan a destroy.")
 @click.option("--delete-data", is_flag=True, help="With --destroy: also lakes, versions, models.")

@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from loopwright.cli.common import ProjectOptions, project_options
+from loopwright.cli.common import ProjectOptions, manifest_paths, project_options
 from loopwright.cli.output import note, say, say_json, uses_color
 from loopwright.errors import ExitCode
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @click.option("--json", "as_json", is_flag=True, help="Print the diagnostics as JSON.")
 @project_options
 def command(paths: tuple[str, ...], as_json: bool, options: ProjectOptions) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from loopwright.cli.common import ProjectOptions, address, project_options
+from loopwright.cli.common import ProjectOptions, address, manifest_paths, project_options
 from loopwright.cli.output import say
 
 
 @click.command()
 @click.argument("resource", metavar="ADDRESS")
-@click.argument("paths", nargs=-1)
+@manifest_paths
 @project_options
 def command(resource: str, paths: tuple[str, ...], options: ProjectOptions) -> None:
     """Tell who wants a resource, what it waits for, and when it is tried next."""
