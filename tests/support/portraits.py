@@ -29,13 +29,19 @@ def portrait(project: TestProject) -> dict[str, Any]:
 
 
 def orphans(project: TestProject) -> set[str]:
-    """Objects that bear an owner tag and that no record knows."""
+    """Objects that bear an owner tag and that no record knows, less what a replace was to keep."""
+    records = project.records()
     known = {
         found
-        for record in project.records().values()
+        for record in records.values()
         for found in (record.external_id, *(revision.external_id for revision in record.revisions))
     }
-    return {thing.id for thing in project.world.objects() if thing.owner} - known
+    kept = {str(at) for at, found in records.items() if found.keeps_remote and not found.revisions}
+    return {
+        thing.id
+        for thing in project.world.objects()
+        if thing.owner and thing.owner.partition("/")[2] not in kept
+    } - known
 
 
 def creations(project: TestProject) -> Counter[str]:

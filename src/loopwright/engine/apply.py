@@ -47,12 +47,13 @@ class Applier:
         listener: Listener,
         parallelism: int,
         stop: threading.Event,
+        spending: Spending,
     ) -> None:
         self.plan, self.planner, self.operator = plan, planner, operator
         self.estimate, self.listener, self.stop = estimate, listener, stop
         self.parallelism = parallelism
         self.ledger = operator.ledger
-        self.spending = Spending(plan.envelope)
+        self.spending = spending
         self.applied = Applied()
         self._todo = {
             change.address: change
@@ -70,7 +71,7 @@ class Applier:
         self._ready: deque[Address] = deque()
         self._flying: dict[Future[Outcome], Address] = {}
         self._polls: dict[Address, _Poll] = {}
-        self._busy: dict[tuple[str, str], int] = {}
+        self._slots: dict[Future[Outcome], tuple[str, str]] = {}
 
     def run(self, *, waits: bool) -> Applied:
         """Until nothing can be started; with `waits` also until nothing is running."""
@@ -110,7 +111,7 @@ class Applier:
             self._ready.clear()
             waits = False
         self._start(workers)
-        self._start_polls(workers, waits=waits)
+        self._start_polls(workers)
         if self._flying:
             finished, _ = wait(self._flying, timeout=_TICK, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -130,16 +131,17 @@ class Applier:
             if len(self._flying) >= self.parallelism:
                 return
             address = self._ready.popleft()
+            if not self._has_room(self._todo[address]):
+                self._ready.append(address)
+                continue
             change = self._late(self._todo[address])
             if change is None:
-                continue
-            if not self._has_room(change):
-                self._ready.append(address)
                 continue
             self._tell(EventType.STARTED, change)
             job = workers.submit(self.operator.execute, change, self._facts(change))
             self._todo[address] = change
             self._flying[job] = address
+            self._slots[job] = (change.provider, address.kind)
 
     def _facts(self, change: Change) -> Facts:
         if change.address not in self.planner.graph.resources:
@@ -180,15 +182,13 @@ class Applier:
         return not problem
 
     def _has_room(self, change: Change) -> bool:
-        slot = (change.provider, change.address.kind)
+        """Whether the provider takes one more call of this kind."""
         capabilities = self.planner.situation.capabilities.get(change.address)
         limit = capabilities.max_parallel if capabilities else None
-        if limit is not None and self._busy.get(slot, 0) >= limit:
-            return False
-        self._busy[slot] = self._busy.get(slot, 0) + 1
-        return True
+        slot = (change.provider, change.address.kind)
+        return limit is None or list(self._slots.values()).count(slot) < limit
 
-    def _start_polls(self, workers: ThreadPoolExecutor, *, waits: bool) -> None:
+    def _start_polls(self, workers: ThreadPoolExecutor) -> None:
         """Look at running operations that are due; without waiting each is looked at once."""
         now = self._now()
         for address, poll in list(self._polls.items()):
@@ -197,13 +197,11 @@ class Applier:
             job = workers.submit(self.operator.resume, poll.record)
             del self._polls[address]
             self._flying[job] = address
-        del waits
 
     def _collect(self, future: Future[Outcome]) -> None:
         address = self._flying.pop(future)
         change = self._todo.get(address) or Change(address, Action.WAIT)
-        slot = (change.provider, address.kind)
-        self._busy[slot] = max(0, self._busy.get(slot, 0) - 1)
+        self._slots.pop(future, None)
         try:
             outcome = future.result()
         except LoopwrightError as error:

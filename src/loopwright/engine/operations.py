@@ -24,6 +24,7 @@ from loopwright.errors import AmbiguousError, PermanentError, ProviderError, Tra
 from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
+from loopwright.planning.removal import remote_objects
 from loopwright.providers.base import (
     Idempotency,
     Observed,
@@ -235,7 +236,7 @@ class Operator:
             replace(change, action=Action.DELETE),
             serial=self.ledger.session.serial,
         )
-        if record.external_id and not change.keeps_remote:
+        if remote_objects(record) and not change.keeps_remote:
             record = self.ledger.intend(
                 record,
                 Pending(
@@ -259,10 +260,17 @@ class Operator:
         return Outcome(Result.DONE, record=after)
 
     def _remove(self, record: Record, key: str) -> Operation:
+        """Of a series: every revision, one after another."""
         adapter, target = self.caller.adapter(record), self.targets.recorded(record)
-        observed = self.caller.call(record, adapter.observe, target, record.external_id)
-        known = observed or Observed(record.external_id, record.spec, record.outputs)
-        return self.caller.call(record, adapter.delete, target, known, key)
+        operation = Operation(key)
+        for external_id, revision in remote_objects(record).items():
+            at = replace(target, revision=revision)
+            observed = self.caller.call(record, adapter.observe, at, external_id)
+            known = observed or Observed(external_id, record.spec, record.outputs)
+            operation = self.caller.call(record, adapter.delete, at, known, key)
+            if operation.status is not OperationStatus.SUCCEEDED:
+                return operation
+        return operation
 
     def _forget(self, change: Change, record: Record | None) -> Outcome:
         """Let go of it; a running operation is cancelled first where the provider can."""

@@ -26,6 +26,7 @@ from loopwright.state.store import StateReader, StateSession
 if TYPE_CHECKING:
     from loopwright.engine.operations import Operator
     from loopwright.engine.saved import SavedPlan
+    from loopwright.engine.spending import Spending
 
 _MOST_PASSES = 100
 
@@ -80,6 +81,7 @@ class Reconciler:
         `approve` sees the first plan; later passes go on by themselves with what it listed.
         """
         from loopwright.engine.saved import check_fresh, plan_id
+        from loopwright.engine.spending import Spending
 
         with self._refresher(session) as (refresher, _):
             if saved is not None:
@@ -96,16 +98,20 @@ class Reconciler:
                 return outcome
             listed = {change.address for change in plan.pending}
             run = saved.id if saved else plan_id(plan)
+            spending = Spending(plan.envelope)  # one for all passes: the approval is one
             while True:
                 outcome.passes += 1
-                applied = self._pass(session, refresher, planner, plan, run=run, waits=waits)
+                applied = self._pass(
+                    session, refresher, planner, plan, run=run, waits=waits, spending=spending
+                )
                 outcome.applied = outcome.applied.then(applied)
                 if not waits or outcome.passes >= _MOST_PASSES or not _goes_on(applied):
                     return outcome
                 planner, plan = refresher.plan(session, replace(selection, replaces=()))
                 listed |= {change.address for change in plan.pending if change.after}
                 plan = _only(plan, listed, outcome.applied)
-                if not any(change.action.writes for change in plan.pending):
+                if plan.is_empty:
+                    outcome.applied = outcome.applied.then(Applied())
                     return outcome
 
     @contextmanager
@@ -178,6 +184,7 @@ class Reconciler:
         *,
         run: str,
         waits: bool,
+        spending: Spending,
     ) -> Applied:
         from loopwright.engine.apply import Applier
 
@@ -190,6 +197,7 @@ class Reconciler:
             listener=self.listener,
             parallelism=self.parallelism,
             stop=self.stop,
+            spending=spending,
         )
         running = [record for record in operator.ledger.records.values() if record.pending]
         applier.adopt_running(running)

@@ -347,16 +347,15 @@ class Planner:
 
     def _inherited(self, change: Change) -> Outlook:
         """Of something unchanged that builds on what will change: in place when that is."""
-        below = [
-            self.outlooks[link.target]
-            for link in self.graph.links(change.address)
-            if link.is_input and not self.outlooks[link.target].digest
-        ]
+        links = self.graph.links(change.address)
+        paths = self._decisive(change.address)
+        found = [self.outlooks[link.target] for link in links if link.path in paths]
+        below = [outlook for outlook in found if not outlook.digest]
         return Outlook(
             external_id=change.external_id,
-            stage=max((found.stage for found in below), default=0),
-            after=tuple(sorted({address for found in below for address in found.after})),
-            blocked=next((found.blocked for found in below if found.blocked), ""),
+            stage=max((outlook.stage for outlook in below), default=0),
+            after=tuple(sorted({address for outlook in below for address in outlook.after})),
+            blocked=next((outlook.blocked for outlook in below if outlook.blocked), ""),
         )
 
     def _left_outlook(self, resource: Resource, why: str) -> Outlook:

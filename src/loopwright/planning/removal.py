@@ -81,9 +81,19 @@ def _delete(record: Record, reason: str) -> Change:
         external_id=record.external_id,
         provider=record.provider,
         desired=record.spec,
-        in_world=bool(record.external_id),
+        in_world=bool(remote_objects(record)),
         origin=record.origin,
     )
+
+
+def remote_objects(record: Record) -> dict[str, int | None]:
+    """Every object it has at its provider, by external id, with the revision it is of."""
+    found: dict[str, int | None] = {
+        one.external_id: one.number for one in record.revisions if one.external_id
+    }
+    if record.external_id:
+        found.setdefault(record.external_id, record.current)
+    return found
 
 
 def _forget(record: Record, reason: str, *, retains: bool = False) -> Change:
