@@ -8,7 +8,17 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from lake_world import CrashError, CrashingDisk, FullDisk, QuickDisk, call, calls, ids, new_lake
+from lake_world import (
+    MASTER,
+    CrashError,
+    CrashingDisk,
+    FullDisk,
+    QuickDisk,
+    call,
+    calls,
+    ids,
+    new_lake,
+)
 
 from loopwright.errors import LakeError
 from loopwright.lake.compaction import compact
@@ -96,7 +106,7 @@ def test_the_power_cut_of_these_tests_does_drop_what_was_not_synced(tmp_path: Pa
     first_fill(tmp_path / "lake", disk)
     disk.cut_power(tmp_path)
     with pytest.raises(LakeError):
-        Lake.open(tmp_path / "lake", master=new_lake(tmp_path / "other").keys._master)
+        Lake.open(tmp_path / "lake", master=MASTER)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,14 @@ def test_writers_at_the_same_time_add_every_call_once(tmp_path: Path) -> None:
     assert lakes[0].verify() == []
 
 
+def test_a_lake_that_is_open_sees_what_others_add(tmp_path: Path) -> None:
+    early = new_lake(tmp_path)
+    append(new_lake(tmp_path), calls(1, 11))
+    assert early.verify() == []
+    assert len(early.status().key_ids) == 2
+    assert len(table(early.snapshot(), ["request"])) == 2
+
+
 @pytest.mark.parametrize(
     ("columns", "says"),
     [

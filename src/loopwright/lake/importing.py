@@ -24,7 +24,6 @@ from loopwright.lake.chat_lines import BadLineError, parse
 from loopwright.lake.exchange import HashKeys, describe
 from loopwright.lake.ingest import AppendResult, append
 from loopwright.lake.jsonl import LONGEST_LINE, CutShortError, numbered_lines
-from loopwright.lake.keystore import LakeSecret
 from loopwright.lake.partitions import endpoint_fits
 from loopwright.lake.store import Lake
 
@@ -94,10 +93,7 @@ def import_calls(
     sources = _sources(paths)
     tally = _Tally(total=sum(size for _, _, size in sources))
     reader = _Reader(
-        keys=HashKeys(
-            subject=lake.keys.secret(LakeSecret.SUBJECT),
-            content=lake.keys.secret(LakeSecret.CONTENT),
-        ),
+        keys=lake.hash_keys,
         endpoint=endpoint or DEFAULT_ENDPOINT,
         tally=tally,
     )

@@ -92,10 +92,13 @@ class KeyStore:
 
     def key_ids(self) -> dict[str, str]:
         """Partition -> id of its keys, sorted by partition."""
+        self._use(self._read())
         return dict(sorted(self._ids.items()))
 
     def partition_id(self, partition: str) -> str:
         """Raises LakeKeyError when the partition has no keys (never written, or destroyed)."""
+        if partition not in self._ids:
+            self._use(self._read())  # another process may have made them since
         if partition not in self._ids:
             raise LakeKeyError(f"partition {partition} has no keys in {self.path}")
         return self._ids[partition]

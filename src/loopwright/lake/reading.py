@@ -158,11 +158,7 @@ class FileReader:
         if file.path in now or not heirs:
             raise LakeIntegrityError(f"lake file {file.path} is missing")
         for heir in heirs:
-            try:
-                opened = self.open(heir)
-            except FileNotFoundError as error:
-                raise LakeIntegrityError(f"lake file {heir.path} is missing") from error
-            yield heir, opened
+            yield from self._sources(heir)
 
 
 def footer_digest(source: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,7 @@ from loopwright.hashing import file_digest
 from loopwright.lake.audit import AuditLog
 from loopwright.lake.disk import Disk, is_temporary
 from loopwright.lake.encryption import DataKeys, Encryption
+from loopwright.lake.exchange import HashKeys
 from loopwright.lake.files import FileManifest, Head, LakeFile
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.keystore import KeyStore, LakeSecret
@@ -153,6 +155,14 @@ class Lake:
     @property
     def lock_path(self) -> Path:
         return self.root / "lock"
+
+    @cached_property
+    def hash_keys(self) -> HashKeys:
+        """What hashes of subjects and contents are keyed with in this lake."""
+        return HashKeys(
+            subject=self.keys.secret(LakeSecret.SUBJECT),
+            content=self.keys.secret(LakeSecret.CONTENT),
+        )
 
     def snapshot(self, *, through: int | None = None) -> Snapshot:
         """The calls up to ingest sequence `through`, or up to the watermark.
