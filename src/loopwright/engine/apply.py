@@ -226,6 +226,10 @@ class Applier:
             self.applied.done.append(change)
             self._tell(EventType.SUCCEEDED, change, outcome.message)
             self._settled(address, outcome.record)
+        elif outcome.result is Result.WAITING:
+            self.applied.waiting[address] = outcome.message
+            self._tell(EventType.WAITING, change, outcome.message)
+            self._skip_users(address, f"{address}: {outcome.message}")
         elif outcome.result is Result.DECISION:
             self.applied.decisions[address] = outcome.message
             self._tell(EventType.DECISION, change, outcome.message)

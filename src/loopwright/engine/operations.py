@@ -24,8 +24,10 @@ from loopwright.errors import AmbiguousError, PermanentError, ProviderError, Tra
 from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
+from loopwright.planning.diff import covers
 from loopwright.planning.removal import remote_objects
 from loopwright.providers.base import (
+    FieldChange,
     Idempotency,
     Observed,
     Operation,
@@ -36,7 +38,7 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.resources.address import Address
-from loopwright.resources.base import Nature
+from loopwright.resources.base import Nature, marked_paths
 from loopwright.state.records import Pending, Record
 
 
@@ -47,6 +49,7 @@ class Result(Enum):
     RUNNING = "running"
     FAILED = "failed"
     DECISION = "decision"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ class Operator:
         target = self.targets.declared(resource, spec=change.desired, revision=number)
         key = operation_key(self.ledger.session.lineage, change, serial=self.ledger.session.serial)
         provider = resource.provider.name if resource.provider else ""
+        if number is not None:
+            target = replace(target, fingerprint=change.fingerprint)
         record = record or Record(change.address, created_at="")
         record = replace(record, provider=provider)
         pending = Pending(
@@ -175,9 +180,15 @@ class Operator:
         operation = Operation(key, external_id=observed.external_id, outputs=observed.outputs)
         if change.action is Action.ADOPT and isinstance(adapter, SupportsAdopt):
             operation = self.caller.call(record, adapter.adopt, target, observed, key)
-        if change.fields:
-            return self.caller.call(record, adapter.update, target, observed, change.fields, key)
+        changes = self._told(change)
+        if changes:
+            return self.caller.call(record, adapter.update, target, observed, changes, key)
         return operation
+
+    def _told(self, change: Change) -> tuple[FieldChange, ...]:
+        """The fields a provider hears of: policies are for loopwright alone."""
+        policy = marked_paths(type(self.graph.resources[change.address].spec), "policy")
+        return tuple(field for field in change.fields if not covers(policy, field.path))
 
     def _guarded(self, record: Record, ask: Callable[[], Operation]) -> Outcome:
         """Ask, and write what came of it down."""
@@ -187,11 +198,11 @@ class Operator:
             adapter = self.caller.adapter(record)
             if adapter.capabilities.idempotency is Idempotency.NONE:
                 return Outcome(Result.DECISION, _both_ways_out(record), record)
-            return Outcome(Result.FAILED, error.message, record)  # the intent stays: look first
+            return Outcome(Result.FAILED, _told(error), record)  # the intent stays: look first
         except TransientError as error:
-            return self._fail(record, error.message, transient=True)
+            return self._fail(record, _told(error), transient=True)
         except ProviderError as error:
-            return self._fail(record, error.message, transient=False)
+            return self._fail(record, _told(error), transient=False)
         return self._take(record, operation)
 
     def _take(self, record: Record, operation: Operation) -> Outcome:
@@ -208,8 +219,18 @@ class Operator:
             )
         if operation.status is OperationStatus.SUCCEEDED:
             return self._succeed(record, operation)
+        if operation.waiting:
+            return self._wait(record, operation.waiting)
         message = operation.message or operation.status.value
         return self._fail(record, message, transient=operation.transient)
+
+    def _wait(self, record: Record, reason: str) -> Outcome:
+        """Nothing went wrong; there was too little yet. No revision is made of it."""
+        after = replace(record, pending=None, updated_at=self.ledger.now())
+        kept = after if after.revisions or after.external_id else None
+        data = {"status": "waiting", "message": reason}
+        self.ledger.write("verdict", kept, address=record.address, data=data)
+        return Outcome(Result.WAITING, reason, kept)
 
     def _succeed(self, record: Record, operation: Operation) -> Outcome:
         pending = record.pending
@@ -400,8 +421,10 @@ class Operator:
         resource = self.graph.resources.get(record.address)
         number = pending.revision if pending else None
         if resource is not None:
-            return self.targets.declared(resource, spec=spec, revision=number)
-        return replace(self.targets.recorded(record, spec), revision=number)
+            target = self.targets.declared(resource, spec=spec, revision=number)
+        else:
+            target = replace(self.targets.recorded(record, spec), revision=number)
+        return replace(target, fingerprint=pending.fingerprint) if pending and number else target
 
 
 def _same(pending: Pending, operation: Operation) -> bool:
@@ -410,6 +433,10 @@ def _same(pending: Pending, operation: Operation) -> bool:
         return False
     known = operation_from_json(pending.operation)
     return (known.handle, known.external_id) == (operation.handle, operation.external_id)
+
+
+def _told(error: ProviderError) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _both_ways_out(record: Record) -> str:

@@ -222,7 +222,9 @@ def _to_estimate(situation: Situation, plan: Plan) -> Iterable[Address]:
         resource = situation.resources.get(change.address)
         if resource is None or not resource.nature.is_run:
             continue
-        starts = change.action is Action.RUN and not change.after
+        capabilities = situation.capabilities.get(change.address)
+        is_early = capabilities is not None and capabilities.estimates_early
+        starts = change.action is Action.RUN and (is_early or not change.after)
         watches = resource.trigger.min_new_calls and change.obstacle is Obstacle.NONE
         if starts or (watches and not change.after):
             yield change.address

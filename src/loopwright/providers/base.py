@@ -49,6 +49,8 @@ class Capabilities:
     """How long after a create a missing object is not yet taken for absent."""
     manual_steps: tuple[str, ...] = ()
     """Steps that a person does by hand, printed by the plan."""
+    estimates_early: bool = False
+    """Its estimate needs nothing that an earlier stage of the plan makes."""
     max_parallel: int | None = None
     """Calls of this kind at once; None: as many as the engine allows."""
 
@@ -89,6 +91,8 @@ class Operation:
     message: str = ""
     transient: bool = False
     """Of a failure: whether trying again may help."""
+    waiting: str = ""
+    """Of a failure: what it waits for, when nothing went wrong but there was too little yet."""
     manual_step: str = ""
     """Of a running operation: what a person has to do for it to go on."""
     poll_after: float = 1.0
@@ -124,6 +128,9 @@ class Target:
     """Resources that come with it: an endpoint's deliveries."""
     revision: int | None = None
     """Of a run: the number this run will have, or has."""
+    fingerprint: str = ""
+    """Of a run that is created: what decides its result. An adapter that keeps it and tells it
+    as the output `fingerprint` lets a lost state be rebuilt without running anything again."""
     base_dir: Path = field(default_factory=Path)
     labels: Mapping[str, str] = field(default_factory=dict)
 

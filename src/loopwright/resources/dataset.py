@@ -271,13 +271,6 @@ class Dataset(Resource):
         examples=[{"provider": "local", "source": {"lake": "main"}}],
     )
 
-    @property
-    def dataset_name(self) -> str:
-        """The name its versions are kept under."""
-        if self.spec.target.version_of:
-            return Address.parse(self.spec.target.version_of).name
-        return self.spec.target.new or self.metadata.name
-
     def references(self) -> Iterator[Found]:
         yield from super().references()
         if name := self.spec.source.inference_dataset:
@@ -291,7 +284,7 @@ class Dataset(Resource):
         if not self.spec.target.version_of:
             yield (
                 "spec.target.new",
-                f"the dataset name {self.dataset_name!r}",
+                f"the dataset name {self.spec.target.new or self.metadata.name!r}",
                 "write target: {versionOf: Dataset/...} to add a version to it",
             )
 

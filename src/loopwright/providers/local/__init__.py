@@ -24,7 +24,9 @@ class LocalFactory:
             write_only=frozenset({"masterKey"}),
         ),
         # Calls cannot be taken out of a lake one import at a time: they go with the lake.
-        "CallImport": Capabilities(idempotency=Idempotency.TOKEN, can_delete=False),
+        "CallImport": Capabilities(
+            idempotency=Idempotency.TOKEN, can_delete=False, estimates_early=True
+        ),
         "Dataset": Capabilities(idempotency=Idempotency.TOKEN),
         "Export": Capabilities(idempotency=Idempotency.TOKEN),
     }

@@ -127,6 +127,7 @@ class JobAdapter(ABC):
             external_id=external_id,
             owner=target.owner,
             revision=target.revision,
+            fingerprint=target.fingerprint,
             arguments=arguments,
             places=self.places.to_json(),
         )

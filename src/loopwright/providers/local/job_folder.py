@@ -34,6 +34,7 @@ class Job:
     arguments: Mapping[str, Any]
     places: Mapping[str, str]
     revision: int | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Status:
     progress: Progress | None = None
     message: str = ""
     transient: bool = False
+    waiting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

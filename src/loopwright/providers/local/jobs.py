@@ -137,6 +137,7 @@ def _brought_on(operation: Operation, folder: JobFolder, status: Status | None) 
         progress=status.progress,
         message=status.message,
         transient=status.transient,
+        waiting=status.waiting,
         poll_after=_pause(folder.path),
     )
 

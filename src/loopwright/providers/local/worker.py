@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from loopwright.errors import LoopwrightError
+from loopwright.lake.version import NotEnoughRowsError
 from loopwright.providers.base import OperationStatus, Progress
 from loopwright.providers.local.job_folder import Job, JobFolder, Status, Worker, started_at
 from loopwright.providers.local.places import Places
@@ -50,6 +51,10 @@ class Work:
     @property
     def arguments(self) -> Mapping[str, Any]:
         return self.job.arguments
+
+    def told(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs with what decided them, so that a lost state knows them again."""
+        return {**outputs, "fingerprint": self.job.fingerprint}
 
     def claim(self, settle: Callable[[], dict[str, Any]], *, anew: bool = False) -> dict[str, Any]:
         """What the first attempt settled, on disk before it is acted upon; `anew` settles again."""
@@ -111,6 +116,9 @@ def _verdict(work: Work) -> Status | None:
         if not work.folder.is_cancelled:
             return None
         return Status(OperationStatus.CANCELLED, work.job.external_id, message="cancelled")
+    except NotEnoughRowsError as error:
+        short = f"{error.have:,} of {error.want:,} rows"
+        return replace(_failed(work, error.message, transient=True), waiting=short)
     except LoopwrightError as error:
         said = f"{error.message}; {error.hint}" if error.hint else error.message
         return _failed(work, said, transient=may_pass(error))

@@ -49,7 +49,9 @@ class Making:
 
 def outputs_of(making: Making) -> dict[str, Any]:
     """Everything a finished object tells beside its spec."""
-    return _OUTPUTS[making.target.address.kind](making)
+    found = _OUTPUTS[making.target.address.kind](making)
+    decided = making.target.fingerprint
+    return {**found, "fingerprint": decided} if decided else found
 
 
 def told(kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def run(work: Work) -> Outcome:
         endpoint=work.arguments["endpoint"],
         progress=report,
     )
-    outputs = _outputs(result, _added(work, lake, result, before), named["storage"])
+    added = _added(work, lake, result, before)
+    outputs = work.told(_outputs(result, added, named["storage"]))
     receipt = Receipt(work.job.external_id, work.job.owner, work.job.revision, outputs)
     LakePlace.of(named["storage"], work.places).imports.put(receipt)
     return Outcome(work.job.external_id, outputs, _message(outputs))

@@ -36,7 +36,7 @@ def run(work: Work) -> Outcome:
     lake = open_lake(named["storage"], named["key"], work.places, role=Role.STANDARD)
     catalog = Catalog(work.places.datasets)
     manifest = _built(work, lake, catalog)
-    outputs = _outputs(manifest, catalog, work.places)
+    outputs = work.told(_outputs(manifest, catalog, work.places))
     external_id = f"{manifest.name}@v{manifest.version}"
     receipt = Receipt(external_id, work.job.owner, work.job.revision, outputs)
     Receipts(work.places.datasets / RECEIPTS).put(receipt)

@@ -44,7 +44,7 @@ def run(work: Work) -> Outcome:
         if aside.exists() and not destination.exists():
             aside.rename(destination)
         raise
-    outputs = _outputs(result, arguments)
+    outputs = work.told(_outputs(result, arguments))
     receipts.put(
         Receipt(
             work.job.external_id,
