@@ -168,8 +168,8 @@ def _said_as_json(kind: str, line: str, facts: Mapping[str, Any]) -> None:
 
     from loopwright.clock import SystemClock, to_text
 
-    told = {"type": kind, "at": to_text(SystemClock().now()), "message": line, **facts}
-    say(orjson.dumps(told, default=str).decode())
+    told = {"type": kind, "at": to_text(SystemClock().now()), "message": line}
+    say(orjson.dumps({**told, **facts, **told}, default=str).decode())
 
 
 class _KeyValues(logging.Formatter):

@@ -188,7 +188,7 @@ def _location(url: str) -> str:
     """A local path made absolute, since `git` runs elsewhere; any other text as it is."""
     if "://" in url or re.match(r"[\w.-]+@?[\w.-]*:", url):
         return url
-    return str(Path(url).expanduser().absolute())
+    return os.path.abspath(Path(url).expanduser())
 
 
 def _checked_ref(ref: str) -> str:
