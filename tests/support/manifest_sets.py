@@ -110,18 +110,19 @@ class _Drawing:
         if self.draw(_maybe):
             least = self.draw(st.sampled_from([1, 75, 99]))
             gate = {"evalRun": "candidate", "minComposite": least}
-            first = self.draw(st.sampled_from([{"base": "tiny"}, {"fineTuneJob": job}]))
-            self.endpoint("prod", first, promote={"from": job, "gate": gate})
+            self.endpoint("prod", {"base": "tiny"}, promote={"from": job, "gate": gate})
 
     def rest(self) -> None:
+        """A batch does not go to `prod`: one apply makes one run, before the promotion."""
         if self.names("Dataset") and self.draw(_maybe):
             source = {"dataset": self.one("Dataset")}
             self.realised("Export", "out", retain=True, source=source, to={"path": "out"})
-        if self.names("Dataset") and self.names("Endpoint") and self.draw(_maybe):
+        endpoints = [name for name in self.names("Endpoint") if name != "prod"]
+        if self.names("Dataset") and endpoints and self.draw(_maybe):
             self.realised(
                 "BatchInference",
                 "nightly",
-                endpoint=self.one("Endpoint"),
+                endpoint=self.draw(st.sampled_from(endpoints)),
                 input={"dataset": self.one("Dataset")},
                 output="answers",
             )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 from loopwright.engine.calls import Caller
 from loopwright.engine.events import Listener
 from loopwright.engine.ledger import (
     Ledger,
     described,
-    failed,
-    finished,
     operation_from_json,
     operation_key,
     remembered,
@@ -20,7 +17,8 @@ from loopwright.engine.ledger import (
 )
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.targets import Targets
-from loopwright.errors import AmbiguousError, PermanentError, ProviderError, TransientError
+from loopwright.engine.verdicts import Outcome, Result, Verdicts, both_ways_out
+from loopwright.errors import PermanentError, ProviderError, TransientError
 from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
@@ -32,7 +30,6 @@ from loopwright.providers.base import (
     Observed,
     Operation,
     OperationStatus,
-    Progress,
     SupportsAdopt,
     SupportsCancel,
     Target,
@@ -40,28 +37,6 @@ from loopwright.providers.base import (
 from loopwright.resources.address import Address
 from loopwright.resources.base import Nature, marked_paths
 from loopwright.state.records import Pending, Record
-
-
-class Result(Enum):
-    """How a change ended, as far as this pass can tell."""
-
-    DONE = "done"
-    RUNNING = "running"
-    FAILED = "failed"
-    DECISION = "decision"
-    WAITING = "waiting"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of one change, and what to say of it."""
-
-    result: Result
-    message: str = ""
-    record: Record | None = None
-    poll_after: float = 1.0
-    manual_step: str = ""
-    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +64,7 @@ class Operator:
         self.ledger, self.graph = ledger, graph
         self.origins = origins
         self.caller = Caller(pool, ledger.clock, listener, ledger.run)
+        self.verdicts = Verdicts(ledger, self.caller)
         self.targets = Targets(graph, ledger.records, ledger.session.lineage)
 
     def execute(self, change: Change, facts: Facts) -> Outcome:
@@ -124,10 +100,10 @@ class Operator:
             return self._drop_intent(record)
         adapter = self.caller.adapter(record)
         if adapter.capabilities.idempotency is Idempotency.NONE:
-            return Outcome(Result.DECISION, _both_ways_out(record), record)
+            return Outcome(Result.DECISION, both_ways_out(record), record)
         self.caller.settle(record)
         target = self._pending_target(record)
-        return self._guarded(record, lambda: self.caller.create(record, target, pending.key))
+        return self.verdicts.of(record, lambda: self.caller.create(record, target, pending.key))
 
     def poll(self, record: Record) -> Outcome:
         """Bring a running operation on by one look."""
@@ -137,7 +113,7 @@ class Operator:
         adapter = self.caller.adapter(record)
         operation = operation_from_json(pending.operation)
         target = self._pending_target(record)
-        return self._guarded(
+        return self.verdicts.of(
             record, lambda: self.caller.call(record, adapter.poll, target, operation)
         )
 
@@ -168,7 +144,7 @@ class Operator:
         if change.action is Action.PROMOTE:
             record = self._promoted(record, change, target)
         record = self.ledger.intend(record, pending)
-        return self._guarded(record, lambda: self._ask(change, record, target, key))
+        return self.verdicts.of(record, lambda: self._ask(change, record, target, key))
 
     def _ask(self, change: Change, record: Record, target: Target, key: str) -> Operation:
         adapter = self.caller.adapter(record)
@@ -190,66 +166,6 @@ class Operator:
         policy = marked_paths(type(self.graph.resources[change.address].spec), "policy")
         return tuple(field for field in change.fields if not covers(policy, field.path))
 
-    def _guarded(self, record: Record, ask: Callable[[], Operation]) -> Outcome:
-        """Ask, and write what came of it down."""
-        try:
-            operation = ask()
-        except AmbiguousError as error:
-            adapter = self.caller.adapter(record)
-            if adapter.capabilities.idempotency is Idempotency.NONE:
-                return Outcome(Result.DECISION, _both_ways_out(record), record)
-            return Outcome(Result.FAILED, _told(error), record)  # the intent stays: look first
-        except TransientError as error:
-            return self._fail(record, _told(error), transient=True)
-        except ProviderError as error:
-            return self._fail(record, _told(error), transient=False)
-        return self._take(record, operation)
-
-    def _take(self, record: Record, operation: Operation) -> Outcome:
-        if operation.status is OperationStatus.RUNNING:
-            if record.pending and not _same(record.pending, operation):
-                record = self.ledger.begun(record, operation)
-            return Outcome(
-                Result.RUNNING,
-                operation.message,
-                record,
-                operation.poll_after,
-                operation.manual_step,
-                operation.progress,
-            )
-        if operation.status is OperationStatus.SUCCEEDED:
-            return self._succeed(record, operation)
-        if operation.waiting:
-            return self._wait(record, operation.waiting)
-        message = operation.message or operation.status.value
-        return self._fail(record, message, transient=operation.transient)
-
-    def _wait(self, record: Record, reason: str) -> Outcome:
-        """Nothing went wrong; there was too little yet. No revision is made of it."""
-        after = replace(record, pending=None, updated_at=self.ledger.now())
-        kept = after if after.revisions or after.external_id else None
-        data = {"status": "waiting", "message": reason}
-        self.ledger.write("verdict", kept, address=record.address, data=data)
-        return Outcome(Result.WAITING, reason, kept)
-
-    def _succeed(self, record: Record, operation: Operation) -> Outcome:
-        pending = record.pending
-        done = finished(record, operation, now=self.ledger.now())
-        data = {
-            "status": "succeeded",
-            "external_id": operation.external_id,
-            "action": pending.action if pending else "",
-            "revision": done.current or 0,
-        }
-        self.ledger.write("verdict", done, address=done.address, data=data)
-        return Outcome(Result.DONE, operation.message, done)
-
-    def _fail(self, record: Record, message: str, *, transient: bool) -> Outcome:
-        after = failed(record, message, transient=transient, now=self.ledger.now())
-        data = {"status": "failed", "error": message, "transient": transient}
-        self.ledger.write("verdict", after, address=after.address, data=data)
-        return Outcome(Result.FAILED, message, after)
-
     def _delete(self, change: Change, record: Record, *, keeps_row: bool = False) -> Outcome:
         """Remove the remote object unless it is kept; of a replace the row stays."""
         key = operation_key(
@@ -268,9 +184,9 @@ class Operator:
                 operation = self._remove(record, key)
             except ProviderError as error:
                 transient = isinstance(error, TransientError)
-                return self._fail(record, error.message, transient=transient)
+                return self.verdicts.fail(record, error.message, transient=transient)
             if operation.status is not OperationStatus.SUCCEEDED:
-                return self._take(record, operation)
+                return self.verdicts.take(record, operation)
         after = None
         if keeps_row:
             after = replace(
@@ -425,24 +341,3 @@ class Operator:
         else:
             target = replace(self.targets.recorded(record, spec), revision=number)
         return replace(target, fingerprint=pending.fingerprint) if pending and number else target
-
-
-def _same(pending: Pending, operation: Operation) -> bool:
-    """Whether state already says all that a restart needs of a running operation."""
-    if not pending.sent:
-        return False
-    known = operation_from_json(pending.operation)
-    return (known.handle, known.external_id) == (operation.handle, operation.external_id)
-
-
-def _told(error: ProviderError) -> str:
-    return f"{error.message}; {error.hint}" if error.hint else error.message
-
-
-def _both_ways_out(record: Record) -> str:
-    action = record.pending.action if record.pending else "create"
-    return (
-        f"the answer to {action} {record.address} was lost and {record.provider} cannot say "
-        f"whether it took effect. If it exists: loopwright adopt {record.address} --id ID. "
-        f"If it does not: loopwright adopt {record.address} --absent"
-    )
