@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from loopwright.engine.applied import Applied
 from loopwright.engine.events import Event, EventType, Listener
-from loopwright.engine.operations import Facts, Operator, Outcome, Result
+from loopwright.engine.operations import Facts, Operator
 from loopwright.engine.spending import Spending
+from loopwright.engine.verdicts import Outcome, Result
 from loopwright.errors import LoopwrightError
 from loopwright.planning.change import Action, Change, Obstacle
 from loopwright.planning.plan import Plan

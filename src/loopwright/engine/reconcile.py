@@ -163,7 +163,7 @@ class Reconciler:
 
     def _resume(self, session: StateSession, refresher: Refresher, *, run: str) -> list[Address]:
         """Resolve intents without a verdict, so that the plan starts from what is true."""
-        from loopwright.engine.operations import Result
+        from loopwright.engine.verdicts import Result
 
         operator = self._operator(session, refresher, run)
         resumed = []
