@@ -258,3 +258,13 @@ def test_progress_of_running_work_is_in_the_status(bench: Bench) -> None:
     assert 50 <= told["done"] <= 60
     assert told["total"] == 100
     assert len(bench.world.objects("FineTuneJob")) == 1
+
+
+def test_the_day_is_counted_from_what_the_engine_journalled(bench: Bench) -> None:
+    bench.project("dailyBudget: 200\n")
+    bench.write(provider(), lake(), dataset(), job(trigger={"every": "1h"}))
+    bench.watch(25 * HOUR, interval=HOUR)
+    begun = [
+        bench.since_start(one) // HOUR for one in bench.journal("intent", address="FineTuneJob/f")
+    ]
+    assert begun == [0, 1, 2, 3, 4, 24]  # about 40 each: five a day

@@ -1,8 +1,8 @@
-"""What `apply` and `destroy` share: the session, the question, live progress, the summary."""
+"""What `apply` and `destroy` share: the session, the question, live progress, the end."""
 
 from __future__ import annotations
 
-import gc
+import shlex
 import signal
 import sys
 import threading
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loopwright.cli.common import ProjectOptions, session
-from loopwright.cli.output import note
-from loopwright.cli.rendering import show_outcome, show_plan
+from loopwright.cli.common import ProjectOptions, runs_long, session
+from loopwright.cli.output import note, say
+from loopwright.cli.rendering import command_line, show_outcome, show_plan
 from loopwright.engine.reconcile import Outcome, Reconciler
-from loopwright.errors import DecisionNeededError, ExitCode
+from loopwright.errors import DecisionNeededError
 from loopwright.planning.change import Action
 from loopwright.planning.plan import Plan, Selection
 
 if TYPE_CHECKING:
-    from loopwright.engine.events import Listener
+    from loopwright.cli.results import Results
+    from loopwright.engine.events import Event
     from loopwright.engine.saved import SavedPlan
 
 
@@ -48,7 +49,7 @@ class Applying:
         """Plan, show, ask, execute."""
 
         def approve(plan: Plan) -> bool:
-            show_plan(plan, verbosity=self.verbosity)
+            self._show(plan)
             if not any(change.action.writes for change in plan.pending):
                 return True
             return not asks or _confirmed(plan, word)
@@ -59,7 +60,7 @@ class Applying:
         """Go on after an interruption: what was approved is taken up again without asking."""
 
         def approve(plan: Plan) -> bool:
-            show_plan(plan, verbosity=self.verbosity)
+            self._show(plan)
             if any(change.action in (Action.DELETE, Action.REPLACE) for change in plan.pending):
                 raise DecisionNeededError(
                     "the plan deletes or replaces; --resume does not approve that",
@@ -69,8 +70,8 @@ class Applying:
 
         return self._reconcile(paths, chosen, approve=approve, waits=waits, word="apply --resume")
 
-    def run_saved(self, saved: SavedPlan, *, waits: bool, resumes: bool) -> int:
-        """Execute an approval, or refuse it when anything moved on."""
+    def run_saved(self, saved: SavedPlan, file: str, *, waits: bool, resumes: bool) -> int:
+        """Execute an approval that lies in `file`, or refuse it when anything moved on."""
         options = replace(
             self.options,
             environment=saved.plan.header.environment,
@@ -84,6 +85,7 @@ class Applying:
             approve=_approved_before,
             waits=waits,
             word=f"apply {saved.id}",
+            again=f"loopwright apply {shlex.quote(file)} --resume",
             saved=saved,
             resumes=resumes,
         )
@@ -96,44 +98,55 @@ class Applying:
         approve: Callable[[Plan], bool],
         waits: bool,
         word: str,
+        again: str = "",
         saved: SavedPlan | None = None,
         resumes: bool = False,
     ) -> int:
-        gc.freeze()
-        gc.enable()
+        runs_long()
         workspace = self.options.workspace()
         stop = threading.Event()
         with (
             session(workspace, word, wait_seconds=self.lock_timeout) as opened,
             _stopping(stop),
-            _listener(self.events) as listener,
+            _results(self.events) as results,
         ):
             declared = self.options.declare(workspace, paths, opened)
             reconciler = Reconciler(
-                workspace, declared, listener=listener, stop=stop, parallelism=self.parallelism
+                workspace, declared, listener=results, stop=stop, parallelism=self.parallelism
             )
             outcome = reconciler.apply(
                 opened, chosen, approve=approve, waits=waits, saved=saved, resumes=resumes
             )
-        return _finish(outcome)
+            results.look_up(opened)
+        verb = "destroy" if chosen.destroy and saved is None else "apply"
+        again = again or command_line(verb, paths, self.options, chosen)
+        return self._finish(outcome, results, word=verb, again=again)
 
+    @property
+    def _out(self) -> Callable[[str], None]:
+        """Where the plan and the end are told: not on stdout where the events go there."""
+        return note if self.events == "-" else say
 
-def _finish(outcome: Outcome) -> int:
-    if not outcome.approved:
-        note("Nothing was done.")
-        return ExitCode.DONE
-    if outcome.plan.is_empty and not outcome.applied.done:
-        show_plan(outcome.plan)
-    elif outcome.passes:
-        show_outcome(outcome)
-    return outcome.exit_code
+    def _show(self, plan: Plan) -> None:
+        show_plan(plan, verbosity=self.verbosity, is_preview=False, out=self._out)
+
+    def _finish(self, outcome: Outcome, results: Results, *, word: str, again: str) -> int:
+        if not outcome.approved:
+            note("Nothing was done.")
+        elif outcome.plan.is_empty and not (outcome.applied.done or results.resumed):
+            self._show(outcome.plan)
+        else:
+            show_outcome(outcome, results, word=word, again=again, out=self._out)
+        return outcome.exit_code
 
 
 def _confirmed(plan: Plan, word: str) -> bool:
     """Ask; deletions are confirmed by their number, so that nobody says yes by habit."""
     if not sys.stdin.isatty():
+        saving = "plan --destroy --out FILE" if word == "destroy" else "plan --out FILE"
         raise DecisionNeededError(
-            "nobody is there to ask", hint=f"add --yes, or save the plan and {word} that"
+            "nobody is there to ask, and nothing was done",
+            hint=f"add --yes; or save it with `loopwright {saving}`, then `loopwright apply FILE`",
         )
     deletes = plan.envelope.deletes
     if deletes:
@@ -169,20 +182,21 @@ def _stopping(stop: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
-def _listener(events: str | None) -> Iterator[Listener]:
+def _results(events: str | None) -> Iterator[Results]:
     from loopwright.cli.progress import EventFile, terminal_listener
+    from loopwright.cli.results import Results
 
     with terminal_listener() as shown:
         if events is None:
-            yield shown
+            yield Results(shown)
             return
         with EventFile(events) as written:
 
-            def both(event: object) -> None:
-                shown(event)  # type: ignore[arg-type]
-                written(event)  # type: ignore[arg-type]
+            def both(event: Event) -> None:
+                shown(event)
+                written(event)
 
-            yield both
+            yield Results(both)
 
 
 def _approved_before(plan: Plan) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import getpass
 import os
 import socket
@@ -196,6 +197,12 @@ def session(
         holder=holder, command=command, wait_seconds=wait_seconds
     ) as opened:
         yield opened
+
+
+def runs_long() -> None:
+    """Collect garbage after all: this command may run for hours. See `__main__`."""
+    gc.freeze()
+    gc.enable()
 
 
 def actor() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loopwright.cli.common import ProjectOptions, project_options
+from loopwright.cli.common import ProjectOptions, project_options, runs_long
 from loopwright.cli.durations import DURATION
 from loopwright.cli.output import masked, say
 from loopwright.errors import LoopwrightError
@@ -83,6 +83,7 @@ def command(
 
     if url is not None and paths:
         raise click.UsageError("give DIR or --git, not both")
+    runs_long()
     workspace = options.workspace()
     source = (
         _folder(workspace, paths, options)

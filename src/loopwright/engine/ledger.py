@@ -80,14 +80,15 @@ class Ledger:
         """A journal line about no row."""
         self.session.commit([Entry(kind, address, self.run, data)])
 
-    def intend(self, record: Record, pending: Pending) -> Record:
-        """Say what is about to be asked of the provider, before it is asked."""
+    def intend(self, record: Record, pending: Pending, *, cost: float | None = None) -> Record:
+        """Say what is about to be asked of the provider, and its likely cost, before it is."""
         record = replace(record, pending=pending, updated_at=self.now())
         data = {
             "action": pending.action,
             "key": pending.key,
             "revision": pending.revision,
             "reason": pending.reason,
+            "cost": cost,
         }
         self.write("intent", record, address=record.address, data=_said(data))
         return record

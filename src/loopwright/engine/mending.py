@@ -134,9 +134,7 @@ def move(session: StateSession, source: Address, target: Address, *, by: str, cl
     if session.record(target) is not None:
         raise StateError(f"{target} is recorded already", hint="forget it first: state rm")
     if source.kind != target.kind:
-        raise StateError(
-            f"{source} cannot become {target}: the kinds differ", hint="keep the kind"
-        )
+        raise StateError(f"{source} cannot become {target}: the kinds differ", hint="keep the kind")
     after = replace(record, address=target, updated_at=to_text(clock.now()))
     entry = Entry("moved", str(target), data={"from": str(source)}, actor=by)
     session.commit([entry], {source: None, target: after})

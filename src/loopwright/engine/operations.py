@@ -143,7 +143,8 @@ class Operator:
         record = self._described(record, change.address, facts.given)
         if change.action is Action.PROMOTE:
             record = self._promoted(record, change, target)
-        record = self.ledger.intend(record, pending)
+        likely = change.estimate.cost if change.estimate else None
+        record = self.ledger.intend(record, pending, cost=likely.likely if likely else None)
         return self.verdicts.of(record, lambda: self._ask(change, record, target, key))
 
     def _ask(self, change: Change, record: Record, target: Target, key: str) -> Operation:

@@ -422,7 +422,8 @@ class Planner:
         if record.suspension and self.situation.is_suspended(record):
             self._quiet.append(Quiet(change.address, f"suspended: {record.suspension.reason}"))
             return True
-        if not self.situation.selection.prune and change.action is Action.DELETE:
+        is_asked_for = str(change.address) in self.situation.project.forget
+        if not self.situation.selection.prune and not is_asked_for:
             self._quiet.append(Quiet(change.address, f"not pruned: {change.reason}"))
             return True
         return False

@@ -54,9 +54,28 @@ def judge(promotion: Promotion, scores: Mapping[str, Any]) -> Verdict:
 
 
 def promoted_fields(resource: Resource, record: Record | None) -> Mapping[str, Any]:
-    """The promoted pointer, unless the declared field was edited since: that resets it."""
+    """What the promoted field is to be instead of what is declared; empty: as declared.
+
+    Editing the declared field resets it; a rollback that still holds takes its place.
+    """
     promotion = resource.promotion()
-    if promotion is None or record is None or not record.promoted:
+    pointer = _pointer(promotion, resource, record) if promotion else {}
+    if promotion is None or not pointer:
+        return {}
+    held = _held_spec(record, resource.desired() | pointer)
+    return {promotion.field: held[promotion.field]} if held else pointer
+
+
+def effective_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
+    """The desired spec with the promoted pointer, or the rollback of it that still holds."""
+    promotion = resource.promotion()
+    pointer = _pointer(promotion, resource, record) if promotion else {}
+    desired = resource.desired() | pointer
+    return _held_spec(record, desired) or desired
+
+
+def _pointer(promotion: Promotion, resource: Resource, record: Record | None) -> dict[str, Any]:
+    if record is None or "value" not in record.promoted:
         return {}
     declared = digest(resource.desired().get(promotion.field))
     if record.promoted.get("declared") != declared:
@@ -64,12 +83,10 @@ def promoted_fields(resource: Resource, record: Record | None) -> Mapping[str, A
     return {promotion.field: record.promoted["value"]}
 
 
-def effective_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
-    """The desired spec with the promoted pointer, and with a rollback that still holds."""
-    desired = resource.desired()
-    if record and record.hold and record.hold.spec and record.hold.refused == digest(desired):
-        return dict(record.hold.spec)
-    return desired | dict(promoted_fields(resource, record))
+def _held_spec(record: Record | None, refused: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec that a rollback went back to, as long as what it refused is still asked for."""
+    hold = record.hold if record else None
+    return dict(hold.spec) if hold and hold.spec and hold.refused == digest(refused) else {}
 
 
 def decide_promotion(
@@ -124,11 +141,13 @@ def _judged(
         return replace(gated, obstacle=Obstacle.DECISION, reason=reason)
     value = {"model": f"Model/{promotion.candidate.name}@{revision.number}"}
     before = change.desired.get(promotion.field)
+    desired = {**change.desired, promotion.field: value}
     return replace(
         change,
         action=Action.PROMOTE,
         in_world=True,
-        desired={**change.desired, promotion.field: value},
+        desired=desired,
+        fingerprint=digest(desired),
         fields=(*change.fields, FieldChange(promotion.field, before, value)),
         revision=f"v{revision.number}",
         reason=facts or "no gate",

@@ -44,7 +44,10 @@ def envelope(stated: StatedEnvelope, sums: Totals, changes: Iterable[Change]) ->
         currency=sums.currency,
         rows=int(rows) if rows is not None else None,
         hours=bound(stated.hours, sums.hours),
-        deletes=sum(change.action is Action.DELETE for change in changes),
+        deletes=sum(
+            change.action is Action.DELETE and change.obstacle is Obstacle.NONE
+            for change in changes
+        ),
     )
 
 

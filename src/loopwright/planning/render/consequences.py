@@ -46,11 +46,14 @@ def consequences(plan: Plan, signs: Signs = UNICODE) -> list[Consequence]:
 def _sums(plan: Plan, signs: Signs) -> Iterator[Consequence]:
     totals = plan.totals
     unknown = sum(change.estimate is None for change in _runs(plan))
-    gap = (f"{plural(unknown, 'run')} without an estimate",) if unknown else ()
+    gap = f"{plural(unknown, 'run')} without an estimate"
     if totals.cost is not None:
-        yield Consequence("Cost", (cost_words(totals.cost, totals.currency, signs), *gap))
+        cost = cost_words(totals.cost, totals.currency, signs)
+        yield Consequence("Cost", (cost, gap) if unknown else (cost,))
+    elif unknown:
+        yield Consequence("Cost", (f"not known yet: {gap}",))
     elif _runs(plan):
-        yield Consequence("Cost", ("not known: the providers have no spec.prices", *gap))
+        yield Consequence("Cost", ("not known: the providers have no spec.prices",))
     if totals.hours is not None:
         hours = range_words(totals.hours, hours_words, signs=signs)
         yield Consequence("Time", (f"{hours} of running jobs",))

@@ -6,7 +6,7 @@ from loopwright.errors import ExitCode
 from loopwright.planning.change import Obstacle
 from loopwright.planning.plan import Header, Plan
 from loopwright.planning.render.untouched import left_alone
-from loopwright.planning.render.wording import REFUSALS, exit_words, plural
+from loopwright.planning.render.wording import REFUSALS, exit_words, moment_words, plural
 
 
 def title(plan: Plan) -> str:
@@ -20,7 +20,7 @@ def header_words(header: Header) -> list[str]:
     at = f" at {header.commit}" if header.commit else ""
     read = f"read {plural(header.observed, 'object')}"
     if header.refreshed_at:
-        read += f" at {header.refreshed_at}"
+        read += f" at {moment_words(header.refreshed_at)}"
     manifests = [f"manifests {sources}{at}"] if sources or at else []
     return [*manifests, f"state {header.serial}", read]
 

@@ -35,12 +35,14 @@ def render(
     verbosity: int = 0,
     ascii_only: bool = False,
     next_command: str = "",
+    is_preview: bool = True,
 ) -> str:
     """The plan as text without a last newline; no line is wider than `width` columns (least 40).
 
     `verbosity` 1 opens every change, 2 adds what does not change. `ascii_only` is about our own
     signs; names and reasons stay as they are. `next_command` is what carries the plan out, where
-    the caller knows better than `loopwright apply`.
+    the caller knows better than `loopwright apply`. Without `is_preview` the plan is about to be
+    carried out: what `plan` would end with, and the next command, are left out.
     """
     page = Page(max(width, _NARROWEST), verbosity, ASCII if ascii_only else UNICODE)
     if plan.is_empty:
@@ -55,7 +57,7 @@ def render(
             _left_alone(plan, page),
             _unchanged(plan, page) if verbosity > 1 else [],
             _consequences(plan, page),
-            _footer(plan, page, next_command),
+            _footer(plan, page, next_command, is_preview=is_preview),
         ]
     return "\n\n".join(paint(block, color=color) for block in blocks if block)
 
@@ -159,13 +161,16 @@ def _consequences(plan: Plan, page: Page) -> list[Line]:
     return lines
 
 
-def _footer(plan: Plan, page: Page, next_command: str) -> list[Line]:
-    rows = (
+def _footer(plan: Plan, page: Page, next_command: str, *, is_preview: bool) -> list[Line]:
+    rows = [
         ("Plan", tally(plan), Style.BOLD),
         ("Approval", f"covers {envelope_words(plan, page.signs)}", Style.PLAIN),
-        ("Exit code", exit_line(plan), Style.PLAIN),
-        ("Next", next_words(plan, next_command), Style.BOLD),
-    )
+    ]
+    if is_preview:
+        rows += [
+            ("Exit code", exit_line(plan), Style.PLAIN),
+            ("Next", next_words(plan, next_command), Style.BOLD),
+        ]
     return [
         found
         for label, words, style in rows

@@ -48,26 +48,33 @@ class _Block:
     closing: tuple[str, ...] = ()
 
 
-def render(plan: Plan, *, limit: int = 60_000) -> str:
+def render(plan: Plan, *, limit: int = 60_000, next_command: str = "") -> str:
     """GitHub-flavoured Markdown without a last newline.
 
-    Of at most `limit` bytes of UTF-8, as long as that holds the summary.
+    Of at most `limit` bytes of UTF-8, as long as that holds the summary. `next_command` is what
+    carries the plan out, where the caller knows better than `loopwright apply`.
     """
     if plan.is_empty:
         summary = _Block((MARKER, ""), (text(nothing_words(plan)),))
         return _assembled([summary, *_drift(plan), *_left_alone(plan)], limit)
     tables = [block for section in sections(plan) for block in _section(section)]
-    blocks = [_summary(plan), *_dangers(plan), *_drift(plan), *tables, *_left_alone(plan)]
+    blocks = [
+        _summary(plan, next_command),
+        *_dangers(plan),
+        *_drift(plan),
+        *tables,
+        *_left_alone(plan),
+    ]
     return _assembled([*blocks, *_fields(plan)], limit)
 
 
-def _summary(plan: Plan) -> _Block:
+def _summary(plan: Plan, next_command: str) -> _Block:
     found = [item for item in consequences(plan) if item.weight is Weight.FACT]
     rows = [f"- {item.label}: {text(_DOT.join(item.pieces))}" for item in found]
     rows += [
         f"- Approval: covers {text(envelope_words(plan))}",
         f"- Exit code: {text(exit_line(plan))}",
-        f"- Next: {text(next_words(plan))}",
+        f"- Next: {text(next_words(plan, next_command))}",
     ]
     compared = [*header_words(plan.header), *selection_words(plan)]
     return _Block(

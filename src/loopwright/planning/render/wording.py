@@ -46,6 +46,7 @@ _EXIT_WORDS = {
     ExitCode.DECISION: "needs a decision or a new approval",
     ExitCode.REFUSED: "refused by policy or budget",
 }
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+")
 _CURRENCY_SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€"}
 _NOT_TEXT = r"true|false|null|yes|no|on|off|~|[-+]?[\d.][\d_.]*(?:e[-+]?\d+)?"
 _PLAIN_TEXT = re.compile(rf"(?!(?:{_NOT_TEXT})$)\S+", re.IGNORECASE)
@@ -100,6 +101,11 @@ def reason_words(change: Change) -> str:
 def other_fields(change: Change) -> tuple[str, ...]:
     """Paths of the changed fields that the reason does not name."""
     return tuple(field.path for field in change.fields if field.path not in change.reason)
+
+
+def moment_words(text: str) -> str:
+    """RFC 3339 without the fractions of a second, which nobody reads."""
+    return _FRACTION.sub("", text)
 
 
 def plural(number: int, noun: str) -> str:
