@@ -6,6 +6,7 @@ Commands read options, call the engine or the data plane, and render what comes 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -27,6 +28,8 @@ COMMANDS = {
     "why": "Tell who wants a resource, what it waits for, and when it is tried next.",
     "history": "Tell what happened, from the journal.",
     "rollback": "Go back to an earlier revision, and stay there.",
+    "approve": "Let a candidate that passed its gate take over.",
+    "reject": "Keep a candidate out.",
     "adopt": "Take an existing object over.",
     "accept-drift": "Silence one difference until a date.",
     "state": "Look at the state, and mend it.",
@@ -59,6 +62,18 @@ class LazyGroup(click.Group):
         command.name = cmd_name
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            from loopwright.manifests.diagnostics import nearest
+
+            near = nearest(args[0], COMMANDS)
+            tail = f" Did you mean {near!r}?" if near else ""
+            raise click.UsageError(f"{error.message}{tail}", ctx) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         with formatter.section("Commands"):
@@ -80,22 +95,46 @@ def cli() -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line and return its exit code; errors are printed, not raised."""
+    """Run a command line and return its exit code; errors are printed, not raised.
+
+    LOOPWRIGHT_TRACEBACK=1 lets a defect of loopwright itself through, for a report.
+    """
     try:
         found = cli.main(args=arguments, prog_name="loopwright", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return ExitCode.ERROR
-    except LoopwrightError as error:
-        show_error(error)
-        return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()
+        _discard_output()
         return ExitCode.DONE
+    except Exception as error:
+        if os.environ.get("LOOPWRIGHT_TRACEBACK"):
+            raise
+        known = error if isinstance(error, LoopwrightError) else _told(error)
+        show_error(known)
+        return known.exit_code
     return int(found) if isinstance(found, int) else ExitCode.DONE
+
+
+def _told(error: Exception) -> LoopwrightError:
+    """What the system refused, or a defect of ours, as an error that says what to do."""
+    if isinstance(error, OSError) and error.strerror:
+        about = f" {error.filename}" if error.filename else ""
+        return LoopwrightError(f"cannot read or write{about}: {error.strerror}")
+    return LoopwrightError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="this is a defect of loopwright; LOOPWRIGHT_TRACEBACK=1 shows where, for a report",
+    )
+
+
+def _discard_output() -> None:
+    """Whoever read our output has gone (`| head`): nothing more is written, nothing is said."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def show_error(error: LoopwrightError) -> None:

@@ -11,6 +11,7 @@ from loopwright.engine.reconcile import Reconciler
 from loopwright.engine.workspace import Declared, Workspace
 from loopwright.errors import DecisionNeededError, LoopwrightError, StateError
 from loopwright.planning.change import DriftClass
+from loopwright.planning.outlook import revision_digest
 from loopwright.planning.plan import Selection
 from loopwright.resources.address import Address
 from loopwright.state.records import AcceptedDrift, Hold, Record, RunStatus
@@ -149,3 +150,45 @@ def forget(session: StateSession, addresses: Sequence[Address], *, by: str) -> I
         session.commit([entry], {record.address: None})
         kept = f"; {record.external_id} stays as it is" if record.external_id else ""
         yield f"{record.address} is forgotten{kept}."
+
+
+def decide(
+    declared: Declared,
+    session: StateSession,
+    address: Address,
+    *,
+    approves: bool,
+    by: str,
+    reason: str,
+    clock: Clock,
+) -> str:
+    """A person's word on the candidate of a promoted resource; passes respect it.
+
+    Raises LoopwrightError when nothing is up for promotion.
+    """
+    resource = declared.resources.get(address)
+    promotion = resource.promotion() if resource else None
+    if promotion is None:
+        raise LoopwrightError(
+            f"nothing is promoted to {address}", hint="only resources with spec.promote are asked"
+        )
+    record, job = recorded(session, address), recorded(session, promotion.candidate)
+    candidate = job.current_revision
+    if candidate is None or revision_digest(candidate) == record.promoted.get("digest"):
+        raise LoopwrightError(
+            f"{promotion.candidate} has no model that is not serving already",
+            hint="`loopwright history` tells what was decided before",
+        )
+    chosen = revision_digest(candidate)
+    promoted = dict(record.promoted)
+    if approves:
+        promoted["approved"] = chosen
+    else:
+        promoted["rejected"] = sorted({*promoted.get("rejected", ()), chosen})
+    after = replace(record, promoted=promoted, updated_at=to_text(clock.now()))
+    data = {"revision": candidate.number, "reason": reason}
+    kind = "approved" if approves else "rejected"
+    session.commit([Entry(kind, str(address), data=data, actor=by)], {address: after})
+    label = f"v{candidate.number} of {promotion.candidate}"
+    next_step = "the next apply promotes it if its gate is passed" if approves else "it stays out"
+    return f"{label} is {kind}; {next_step}."
