@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from loopwright.cli.common import ProjectOptions, actor, address, project_options, session
-from loopwright.cli.output import say
+from loopwright.cli.output import note, say
 from loopwright.errors import LoopwrightError
 
 
@@ -38,8 +38,11 @@ def command(
         declared = options.declare(workspace, paths, opened)
         adopting = Adopting(workspace, declared, opened, by=actor())
         if everything:
-            for line in adopting.everything():
+            told = list(adopting.everything())
+            for line in told:
                 say(line)
+            if not told:
+                note("Nothing to adopt: what is declared and exists is recorded already.")
         elif absent:
             say(adopting.absent(address(arguments[0])))
         else:

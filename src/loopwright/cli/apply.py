@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,11 +12,7 @@ from loopwright.cli.common import (
     project_options,
     selection,
     selection_options,
-    session,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -73,10 +68,7 @@ def command(
         verbosity=verbose,
     )
     if saved is not None:
-        return applying.run_saved(saved, waits=wait, resumes=resume)
+        return applying.run_saved(saved, paths[0], waits=wait, resumes=resume)
     if resume:
         return applying.run_resumed(paths, chosen, waits=wait)
     return applying.run(paths, chosen, waits=wait, asks=not yes)
-
-
-__all__ = ["command", "session"]

@@ -37,23 +37,23 @@ def _lines(record: Record) -> Iterator[str]:
     from loopwright.cli.records import condition_words, lines_of
 
     yield f"{record.address}  ({condition_words(record)})"
-    facts = {
+    about = {
         "provider": record.provider,
         "external id": record.external_id,
         "wanted by": record.origin,
-        "created": record.created_at,
-        "updated": record.updated_at,
+        "created": _time(record.created_at),
+        "updated": _time(record.updated_at),
         "needs": ", ".join(record.dependencies),
         "protected": "preventDestroy" if record.prevent_destroy else "",
         "last error": record.last_error,
     }
-    yield from (f"  {name}: {value}" for name, value in facts.items() if value)
+    yield from (f"  {name}: {value}" for name, value in about.items() if value)
     if record.pending:
         yield "Running"
         yield from lines_of(
             {
                 "action": record.pending.action,
-                "since": record.pending.since,
+                "since": _time(record.pending.since),
                 "reason": record.pending.reason,
                 "key": record.pending.key,
             }
@@ -67,12 +67,15 @@ def _lines(record: Record) -> Iterator[str]:
         for revision in reversed(record.revisions):
             mark = "*" if revision.number == record.current else " "
             error = f"  {revision.error}" if revision.error else ""
-            yield (
-                f" {mark}v{revision.number}  {revision.status.value}  {revision.started_at}  "
-                f"because {revision.reason or 'it was asked for'}{error}"
-            )
+            facts = (f"v{revision.number}", revision.status.value, _time(revision.started_at))
+            yield f" {mark}{'  '.join(facts)}  because {revision.reason or 'asked for'}{error}"
     if record.conditions:
         yield "Conditions"
         for condition in record.conditions:
+            words = "yes" if condition.status else "no"
             why = f"  {condition.reason}: {condition.message}" if condition.reason else ""
-            yield f"  {condition.type}: {condition.status}  since {condition.since}{why}"
+            yield f"  {condition.type}: {words}  since {_time(condition.since)}{why}"
+
+
+def _time(text: str) -> str:
+    return f"{text[:19].replace('T', ' ')} UTC" if text else ""

@@ -66,6 +66,7 @@ def show_error(error: LoopwrightError) -> None:
         from loopwright.manifests.diagnostics import render
 
         note(render(error.diagnostics, color=uses_color(sys.stderr)).rstrip())
+        return
     note(f"error: {error.message}")
     if error.hint:
         note(f"  hint: {error.hint}")

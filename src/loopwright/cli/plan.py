@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def command(
     PATHS are manifest files or folders; - is stdin. Default: this folder. Nothing is written,
     here or at any provider, but the file of --out.
     """
-    from loopwright.cli.rendering import show_plan
+    from loopwright.cli.rendering import command_line, show_plan
     from loopwright.engine.reconcile import Reconciler
 
     workspace = options.workspace()
@@ -72,6 +73,11 @@ def command(
         form="json" if as_json else "markdown" if markdown else "text",
         verbosity=verbose,
         ascii_only=ascii_only,
+        next_command=(
+            shlex.join(["loopwright", "apply", str(out)])
+            if out
+            else command_line("destroy" if destroy else "apply", paths, options, chosen)
+        ),
     )
     if out is not None:
         from loopwright.cli.output import note
@@ -79,5 +85,5 @@ def command(
 
         saved = SavedPlan.of(plan, paths or (".",), options.var_files)
         write_saved(saved, out)
-        note(f"Saved as {out} (plan {saved.id}). Apply exactly this: loopwright apply {out}")
+        note(f"Saved as {out} (plan {saved.id}).")
     return plan.exit_code(detailed=detailed_exitcode)

@@ -20,19 +20,49 @@ _WORDS = {
     EventType.RUNNING: "running",
     EventType.SUCCEEDED: "done",
     EventType.FAILED: "FAILED",
-    EventType.RETRYING: "trying again",
-    EventType.RESUMED: "resumed",
+    EventType.RETRYING: "is tried again",
+    EventType.RESUMED: "begun earlier, done now",
     EventType.DECISION: "needs a decision",
+}
+_PAST = {
+    "create": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "reuse": "reused",
+    "promote": "promoted",
+    "delete": "deleted",
+    "forget": "forgotten",
+    "adopt": "adopted",
+    "move": "moved",
 }
 _QUIET_ABOVE = 60
 """So many finished lines are shown off a terminal; then only every hundredth."""
 _HEARTBEAT = 60.0
 
 
+def subject(event: Event) -> str:
+    """What an event is about, e.g. `Dataset/router v8`."""
+    return f"{event.address} {event.revision}".rstrip()
+
+
+def result(event: Event) -> str:
+    """What came of it, in the provider's words; the revision is told beside it."""
+    return event.message.removeprefix(f"{event.revision}: ")
+
+
+def past(action: str) -> str:
+    """What has been done, e.g. `created`; a run is `run`."""
+    return _PAST.get(action, action)
+
+
 def _line(event: Event) -> str:
-    revision = f" {event.revision}" if event.revision else ""
-    message = f": {event.message}" if event.message else ""
-    return f"  {event.address}{revision}  {event.action} {_WORDS[event.type]}{message}"
+    word = _WORDS[event.type]
+    if event.type is EventType.SUCCEEDED:
+        word = _PAST.get(event.action, word)
+    elif event.type is EventType.FAILED and event.action != "run":
+        word = f"{event.action} {word}"
+    message = f": {result(event)}" if event.message else ""
+    return f"  {subject(event)}  {word}{message}"
 
 
 class Transitions:
@@ -67,13 +97,15 @@ def _how_far(event: Event) -> str:
     progress = event.progress
     if progress is None:
         return ""
-    if progress.total:
-        return f"{progress.done:,.0f} of {progress.total:,.0f} {progress.unit} {progress.note}"
-    return f"{progress.done:,.0f} {progress.unit} {progress.note}"
+    total = f" of {progress.total:,.0f}" if progress.total else ""
+    return f"{progress.done:,.0f}{total} {progress.unit} {progress.note}".strip()
 
 
 class Live:
-    """On a terminal: a bar a running operation; finished lines scroll up."""
+    """On a terminal: a bar a running operation; finished lines scroll up.
+
+    Nothing is drawn before the first operation starts, so that a question stays readable.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -81,9 +113,11 @@ class Live:
 
     def __call__(self, event: Event) -> None:
         if event.type in (EventType.STARTED, EventType.RUNNING) and event.address:
+            self._progress.start()
             if event.address not in self._tasks:
-                label = f"{event.address} {event.revision}".strip()
-                self._tasks[event.address] = self._progress.add_task(label, total=None, note="")
+                self._tasks[event.address] = self._progress.add_task(
+                    subject(event), total=None, note=""
+                )
         elif event.type is EventType.PROGRESS and event.progress:
             self._update(event)
         elif event.type in _WORDS:
@@ -94,7 +128,7 @@ class Live:
         if task is None or progress is None:
             return
         self._progress.update(
-            task, completed=progress.done, total=progress.total or None, note=progress.note
+            task, completed=progress.done, total=progress.total or None, note=_how_far(event)
         )
 
     def _end(self, event: Event) -> None:
@@ -102,7 +136,9 @@ class Live:
             task = self._tasks.pop(event.address, None)
             if task is not None:
                 self._progress.remove_task(task)
-        self._progress.console.print(masked(_line(event)), markup=False, highlight=False)
+        self._progress.console.print(
+            masked(_line(event)), markup=False, highlight=False, soft_wrap=True
+        )
 
 
 class EventFile:
@@ -149,13 +185,14 @@ def terminal_listener() -> Iterator[Listener]:
 
     progress = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f}% {task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    live = Live(progress)
-    with progress:
-        yield live
+    try:
+        yield Live(progress)
+    finally:
+        progress.stop()

@@ -31,10 +31,14 @@ def matches(record: Record, kinds: Iterable[str], labels: Iterable[str]) -> bool
 
 
 def lines_of(value: Mapping[str, Any], indent: int = 2) -> Iterator[str]:
-    """A nested mapping as indented `name: value` lines."""
+    """A nested mapping as indented `name: value` lines, what is unset left out."""
+    from loopwright.planning.render.wording import value_words
+
     pad = " " * indent
     for name, item in value.items():
-        if isinstance(item, Mapping) and item:
+        if item in (None, "", [], {}, ()):
+            continue
+        if isinstance(item, Mapping):
             yield f"{pad}{name}:"
             yield from lines_of(item, indent + 2)
         elif isinstance(item, list | tuple) and item and isinstance(item[0], Mapping):
@@ -44,4 +48,4 @@ def lines_of(value: Mapping[str, Any], indent: int = 2) -> Iterator[str]:
                 yield f"{pad}  - {first}"
                 yield from (f"{pad}    {line}" for line in rest)
         else:
-            yield f"{pad}{name}: {item}"
+            yield f"{pad}{name}: {value_words(item)}"

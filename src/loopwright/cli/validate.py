@@ -45,7 +45,6 @@ def command(paths: tuple[str, ...], as_json: bool, options: ProjectOptions) -> i
     if diagnostics:
         note(render(diagnostics, color=uses_color(sys.stderr)).rstrip())
     if errors:
-        note(f"error: {errors} problem{'s' if errors != 1 else ''} in the manifests")
         return ExitCode.ERROR
-    say(f"Valid: {len(resources)} resources.")
+    say(f"Valid: {len(resources):,} resource{'s' if len(resources) != 1 else ''}.")
     return ExitCode.DONE

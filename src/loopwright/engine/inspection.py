@@ -54,15 +54,18 @@ def _neighbours(graph: Graph, address: Address) -> Iterator[str]:
 
 def _planned(plan: Plan, change: Change) -> Iterator[str]:
     if change.action is Action.NOOP:
-        yield f"it is as the manifests say{f': {change.reason}' if change.reason else ''}"
+        yield f"it is left alone: {change.reason}" if change.reason else "it is as it is to be"
         return
-    when = "now" if change.stage == 1 else f"in stage {change.stage}"
-    yield f"an apply would {change.action.value} it {when}, because {change.reason}"
+    if change.action.writes:
+        when = "now" if change.stage == 1 else f"in stage {change.stage}"
+        yield f"an apply would {change.action.value} it {when}, because {change.reason}"
+    else:
+        yield f"it waits: {change.reason}"
     for other in change.after:
         before = plan.change(other)
         reason = f" ({before.action.value}: {before.reason})" if before else ""
         yield f"  after {other}{reason}"
-    if change.obstacle is not Obstacle.NONE:
+    if change.action.writes and change.obstacle is not Obstacle.NONE:
         yield f"  blocked: {change.obstacle.value}"
     for step in change.manual_steps:
         yield f"  by hand: {step}"
@@ -74,11 +77,15 @@ def _recorded(record: Record | None) -> Iterator[str]:
     if record.last_error:
         yield f"its last attempt failed: {record.last_error} ({record.failures} in a row)"
     if record.pending:
-        yield f"{record.pending.action} has been under way since {record.pending.since}"
+        yield f"{record.pending.action} has been under way since {record.pending.since[:19]} UTC"
     if record.hold:
-        yield f"rolled back by {record.hold.by} on {record.hold.since}: {record.hold.reason}"
-    if record.promoted:
-        yield f"it serves {record.promoted.get('value')}: {record.promoted.get('verdict')}"
+        yield (
+            f"rolled back by {record.hold.by} on {record.hold.since[:10]}: {record.hold.reason}; "
+            "it stays so until the manifest asks for something else"
+        )
+    if "value" in record.promoted:
+        value, verdict = record.promoted["value"], record.promoted.get("verdict")
+        yield f"promoted to {', '.join(map(str, value.values()))}: {verdict}"
 
 
 def logs_of(workspace: Workspace, address: Address) -> Iterable[str] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from loopwright.clock import Clock, to_text
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
+from loopwright.planning.promotion import asked_spec
 from loopwright.providers.base import Operation, OperationStatus, Progress
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
@@ -241,7 +242,7 @@ def described(
 ) -> Record:
     """Facts of the manifest that a record keeps for when the manifest is gone."""
     hold = record.hold
-    if hold and hold.refused != digest(resource.desired()) and not resource.nature.is_run:
+    if hold and not resource.nature.is_run and hold.refused != digest(asked_spec(resource, record)):
         hold = None
     return replace(
         record,

@@ -62,16 +62,20 @@ def promoted_fields(resource: Resource, record: Record | None) -> Mapping[str, A
     pointer = _pointer(promotion, resource, record) if promotion else {}
     if promotion is None or not pointer:
         return {}
-    held = _held_spec(record, resource.desired() | pointer)
+    held = _held_spec(resource, record)
     return {promotion.field: held[promotion.field]} if held else pointer
 
 
-def effective_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
-    """The desired spec with the promoted pointer, or the rollback of it that still holds."""
+def asked_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
+    """The declared spec with the promoted pointer: what a rollback may refuse."""
     promotion = resource.promotion()
     pointer = _pointer(promotion, resource, record) if promotion else {}
-    desired = resource.desired() | pointer
-    return _held_spec(record, desired) or desired
+    return resource.desired() | pointer
+
+
+def effective_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
+    """What is asked for, or the rollback of it that still holds."""
+    return _held_spec(resource, record) or asked_spec(resource, record)
 
 
 def _pointer(promotion: Promotion, resource: Resource, record: Record | None) -> dict[str, Any]:
@@ -83,10 +87,12 @@ def _pointer(promotion: Promotion, resource: Resource, record: Record | None) ->
     return {promotion.field: record.promoted["value"]}
 
 
-def _held_spec(record: Record | None, refused: Mapping[str, Any]) -> dict[str, Any]:
+def _held_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
     """The spec that a rollback went back to, as long as what it refused is still asked for."""
     hold = record.hold if record else None
-    return dict(hold.spec) if hold and hold.spec and hold.refused == digest(refused) else {}
+    if hold is None or not hold.spec or hold.refused != digest(asked_spec(resource, record)):
+        return {}
+    return dict(hold.spec)
 
 
 def decide_promotion(
