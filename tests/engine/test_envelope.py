@@ -11,7 +11,7 @@ import pytest
 from loopwright.errors import ExitCode
 from loopwright.manifests.project import Project
 from loopwright.planning.change import Obstacle
-from loopwright.providers.base import Operation
+from loopwright.providers.base import Operation, Target
 from loopwright.providers.memory import MemoryFactory
 from loopwright.providers.memory.adapter import MemoryAdapter
 from loopwright.resources.address import Address
@@ -88,19 +88,20 @@ class _Crowd:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = self.most = 0
-        self._lock, self._create = threading.Lock(), MemoryAdapter.create
-        monkeypatch.setattr(MemoryAdapter, "create", lambda *given: self.counted(*given))
+        lock, create = threading.Lock(), MemoryAdapter.create
 
-    def counted(self, *given: Any) -> Operation:
-        with self._lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        threading.Event().wait(0.002)
-        try:
-            return self._create(*given)
-        finally:
-            with self._lock:
-                self.now -= 1
+        def counted(adapter: MemoryAdapter, target: Target, key: str) -> Operation:
+            with lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+            threading.Event().wait(0.002)
+            try:
+                return create(adapter, target, key)
+            finally:
+                with lock:
+                    self.now -= 1
+
+        monkeypatch.setattr(MemoryAdapter, "create", counted)
 
 
 @pytest.mark.parametrize("limit", [1, 3])
