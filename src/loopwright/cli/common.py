@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
-import getpass
 import os
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -192,9 +190,10 @@ def session(
     workspace: Workspace, command: str, *, wait_seconds: float = 0
 ) -> Iterator[StateSession]:
     """The state, under the lease. Raises StateLockedError saying who holds it."""
-    holder = f"{getpass.getuser()}@{socket.gethostname()}"
+    from loopwright.state.lease import current_holder
+
     with workspace.state().session(
-        holder=holder, command=command, wait_seconds=wait_seconds
+        holder=current_holder(), command=command, wait_seconds=wait_seconds
     ) as opened:
         yield opened
 
@@ -207,6 +206,8 @@ def runs_long() -> None:
 
 def actor() -> str:
     """Who is at the keyboard, for the journal."""
+    import getpass
+
     return os.environ.get("LOOPWRIGHT_ACTOR") or getpass.getuser()
 
 

@@ -14,5 +14,6 @@ class ManifestModel(BaseModel):
         frozen=True,
         alias_generator=to_camel,
         validate_by_name=True,  # in code; `check_model` takes the YAML names only
+        defer_build=True,  # most parts are in no manifest at hand: build those that are
         protected_namespaces=(),  # models are what this product is about: `model` is a field
     )

@@ -1,7 +1,7 @@
 """The embedded store: `open_state` for readers, `session` for the one writer.
 
 A reader opens the file anew at each call: it keeps no lock and no descriptor, so there is nothing
-to close, and it sees what others commit.
+to close, and it sees what others commit. What only a writer needs is imported with the session.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopwright.clock import Clock
 from loopwright.state import files, schema
-from loopwright.state.acquiring import Claim
 from loopwright.state.reading import SqliteReads
 from loopwright.state.refusals import explained
-from loopwright.state.session import SqliteSession
 from loopwright.state.store import LeaseInfo
+
+if TYPE_CHECKING:
+    from loopwright.state.session import SqliteSession
 
 
 class SqliteState(SqliteReads):
@@ -45,6 +47,9 @@ class SqliteState(SqliteReads):
         lock lives `ttl` seconds beyond the last sign of life of this process. Raises
         StateLockedError, StateError, StateVersionError.
         """
+        from loopwright.state.acquiring import Claim
+        from loopwright.state.session import SqliteSession
+
         session = SqliteSession(
             self.path,
             Claim(holder=holder, command=command, ttl=ttl),
