@@ -36,7 +36,10 @@ class Parsed:
 
 
 def parse(manifests: ManifestSet, *, recorded: Collection[Address] = ()) -> Parsed:
-    """Never raises for what manifests say. `recorded` are the addresses that state knows."""
+    """Never raises for what manifests say. `recorded` are the addresses that state knows.
+
+    A place that loading has complained about, such as a variable without a value, is left alone.
+    """
     reading = _read(manifests.documents)
     graph, problems = build(reading.resources, recorded=recorded)
     found = [
@@ -50,7 +53,9 @@ def parse(manifests: ManifestSet, *, recorded: Collection[Address] = ()) -> Pars
         address: f"{document.file}:{document.line}"
         for address, document in reading.documents.items()
     }
-    return Parsed(reading.resources, graph, ordered(found), origins)
+    told = {(one.span, one.field) for one in manifests.diagnostics if one.span}
+    news = [one for one in found if (one.span, one.field) not in told]
+    return Parsed(reading.resources, graph, ordered(news), origins)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import yaml
 from declaring import PROVIDER, RICH, declared, document, loaded, told
 
 from loopwright.manifests.diagnostics import render
+from loopwright.manifests.loader import load
 from loopwright.parsing import parse
 from loopwright.providers.registry import factory
 from loopwright.resources.address import Address
@@ -57,6 +58,13 @@ def test_reference_to_a_broken_document_is_not_a_second_problem(tmp_path: Path) 
     parsed = declared(tmp_path, PROVIDER + broken + dataset("d"))
     assert told(parsed.diagnostics) == [("spec.storage", "`spec` needs the field `storage`")]
     assert Address("Dataset", "d") in parsed.resources
+
+
+def test_a_variable_without_a_value_is_not_also_a_wrong_type(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").write_text(PROVIDER + LAKE + dataset("d", sampling={"ratio": "${R}"}))
+    manifests = load([str(tmp_path)], project_dir=tmp_path)
+    assert [one.code for one in manifests.diagnostics] == ["unset-variable"]
+    assert parse(manifests).diagnostics == []
 
 
 def test_reference_inside_a_list_is_told_at_its_entry(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from loopwright.errors import PlanError
 from loopwright.hashing import digest
+from loopwright.manifests.diagnostics import nearest
 from loopwright.planning.change import Action, Change, Drift, Obstacle, Unknown
 from loopwright.planning.outlook import (
     Outlook,
@@ -149,9 +150,12 @@ class Planner:
             except ValueError as error:
                 raise PlanError(str(error), hint="e.g. --target Dataset/router-sft") from error
             if address not in self.graph.resources and address not in self.situation.records:
+                known = map(str, (*self.graph.order, *self.situation.records))
+                near = nearest(text, known)
+                hint = f"did you mean {near}?" if near else "`loopwright get` lists what there is"
                 raise PlanError(
                     f"{address} is neither declared nor in the state",
-                    hint="`loopwright get` lists what there is",
+                    hint=hint,
                 )
             found.append(address)
         return found
@@ -219,9 +223,10 @@ class Planner:
                 base,
                 obstacle=Obstacle.RUNNING,
                 revision=f"v{begun.revision}" if begun.revision else "",
-                reason=f"{begun.action} since {begun.since}"
+                reason=f"{begun.action} since {_to_seconds(begun.since)}"
                 if begun.sent
-                else f"{begun.action} begun {begun.since} without an answer; apply finds out",
+                else f"{begun.action} begun {_to_seconds(begun.since)} without an answer; "
+                "apply finds out",
             )
         if resource.nature.is_run:
             open_inputs = {
@@ -432,3 +437,7 @@ class Planner:
 def build_plan(situation: Situation) -> Plan:
     """The plan of a situation, without keeping the planner."""
     return Planner(situation).plan()
+
+
+def _to_seconds(moment: str) -> str:
+    return f"{moment[:19]}Z"

@@ -76,7 +76,7 @@ def _decide_known(context: _Context) -> Decision:
     if current and current.fingerprint == base.fingerprint:
         return _decide_current(context, current)
     done = _finished(record, base.fingerprint)
-    if done is not None:
+    if done is not None and not context.resource.overwrites:
         shown = label(_shown(done))
         return Decision(
             replace(base, action=Action.REUSE, revision=shown, reason=f"{shown} is the same run")

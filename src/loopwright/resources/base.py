@@ -206,6 +206,8 @@ class Resource(Model):
     nature: ClassVar[Nature] = Nature.STANDING
     holds_data: ClassVar[bool] = False
     """Kept by destroy unless `--delete-data` is given."""
+    overwrites: ClassVar[bool] = False
+    """Of a run: a later revision may take the place of an earlier one's result."""
     attaches_to: ClassVar[str] = ""
     """Reference field of the resource whose creation it is handed to, if any."""
     identity_fields: ClassVar[tuple[str, ...]] = ()

@@ -67,6 +67,7 @@ class BatchInference(Resource):
     """Many requests answered in one run: results in one file, failures in another."""
 
     nature: ClassVar[Nature] = Nature.RUN
+    overwrites: ClassVar[bool] = True
     kind: Literal["BatchInference"] = Field(description="The kind.", examples=["BatchInference"])
     spec: BatchInferenceSpec = Field(
         description="Who answers what.",

@@ -125,6 +125,7 @@ class Export(Resource):
     """
 
     nature: ClassVar[Nature] = Nature.RUN
+    overwrites: ClassVar[bool] = True
     holds_data: ClassVar[bool] = True
     kind: Literal["Export"] = Field(description="The kind.", examples=["Export"])
     spec: ExportSpec = Field(
