@@ -62,7 +62,7 @@ def test_reference_to_a_broken_document_is_not_a_second_problem(tmp_path: Path) 
 
 def test_a_variable_without_a_value_is_not_also_a_wrong_type(tmp_path: Path) -> None:
     (tmp_path / "loop.yaml").write_text(PROVIDER + LAKE + dataset("d", sampling={"ratio": "${R}"}))
-    manifests = load([str(tmp_path)], project_dir=tmp_path)
+    manifests = load([str(tmp_path)], project_dir=tmp_path, stdin=bytes, environ={})
     assert [one.code for one in manifests.diagnostics] == ["unset-variable"]
     assert parse(manifests).diagnostics == []
 

@@ -119,7 +119,7 @@ class Applying:
             )
             results.look_up(opened)
         verb = "destroy" if chosen.destroy and saved is None else "apply"
-        again = again or command_line(verb, paths, self.options, chosen)
+        again = again or command_line(verb, paths, self.options, chosen) + " --wait" * waits
         return self._finish(outcome, results, word=verb, again=again)
 
     @property

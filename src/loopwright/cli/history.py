@@ -56,6 +56,9 @@ def command(resource: str | None, limit: int, as_json: bool, options: ProjectOpt
     say(table(rows, header=("SEQ", "AT (UTC)", "WHAT", "ADDRESS", "")))
 
 
+_COUNTS = ("changes", "done", "failed")
+
+
 def _told(entry: Entry) -> str:
     parts = [
         str(entry.data[name])
@@ -64,4 +67,5 @@ def _told(entry: Entry) -> str:
     ]
     if entry.data.get("revision"):
         parts.append(f"v{entry.data['revision']}")
+    parts += [f"{entry.data[name]} {name}" for name in _COUNTS if entry.data.get(name)]
     return ", ".join(parts)

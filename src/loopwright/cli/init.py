@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ _PROJECT = """\
 variables:
   RATIO:
     type: number
-    default: 0.2
+    default: 0.5
     description: Share of the recorded calls that goes into the dataset.
 """
 
@@ -61,12 +62,39 @@ spec:
     validation: 0.1
 """
 
-_CALLS = (
-    '{"messages": [{"role": "user", "content": "Where is my order?"}, {"role": "assistant", '
-    '"content": "It left our warehouse this morning."}], "endpoint": "support-chat"}\n'
-    '{"messages": [{"role": "user", "content": "我的订单在哪里？"}, {"role": "assistant", '
-    '"content": "今天早上已发货。"}], "endpoint": "support-chat"}\n'
+_EXCHANGES = (
+    ("Where is my order?", "It left our warehouse this morning."),
+    ("我的订单在哪里？", "今天早上已发货。"),
+    ("Can I return shoes that I wore once?", "Yes, within 30 days, in their box."),
+    ("可以开发票吗？", "可以，请在订单页面点击“申请发票”。"),
+    ("The app shows a blank page.", "Please update it to the newest version and sign in again."),
+    ("怎么修改收货地址？", "发货前可在订单详情里修改。"),
+    ("Do you ship to Norway?", "We do; it takes five to seven days."),
+    ("耳机保修多久？", "自购买之日起两年。"),
 )
+
+_IGNORED = """\
+# State, keys and data of loopwright: this machine's own. Back up the keys elsewhere.
+.loopwright/
+"""
+
+
+def _calls() -> str:
+    """Recorded calls to begin with, a JSON object a line."""
+    return "".join(
+        json.dumps(
+            {
+                "endpoint": "support-chat",
+                "messages": [
+                    {"role": "user", "content": asked},
+                    {"role": "assistant", "content": answer},
+                ],
+            },
+            ensure_ascii=False,
+        )
+        + "\n"
+        for asked, answer in _EXCHANGES
+    )
 
 
 @click.command()
@@ -76,14 +104,16 @@ def command(folder: Path) -> None:
     files = {
         folder / "loopwright.yaml": _PROJECT,
         folder / "manifests.yaml": _MANIFESTS,
-        folder / "calls.jsonl": _CALLS,
+        folder / "calls.jsonl": _calls(),
     }
     there = [str(path) for path in files if path.exists()]
     if there:
         raise LoopwrightError(
-            f"{', '.join(there)} is there already",
-            hint="choose another folder; nothing was written",
+            f"nothing was written: there is already {', '.join(there)}",
+            hint="choose another folder",
         )
+    if not (folder / ".gitignore").exists():
+        files[folder / ".gitignore"] = _IGNORED
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():
@@ -92,4 +122,4 @@ def command(folder: Path) -> None:
         raise LoopwrightError(f"cannot write to {folder}: {error.strerror}") from error
     say(f"Wrote {', '.join(str(path) for path in files)}.")
     inside = "" if folder == Path() else f"cd {folder} && "
-    say(f"Next: {inside}loopwright plan, then loopwright apply --wait")
+    say(f"Next: {inside}loopwright plan    then: loopwright apply --wait")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from loopwright.engine.reconcile import Outcome
     from loopwright.planning.change import Change
     from loopwright.planning.plan import Plan, Selection
+    from loopwright.resources.address import Address
 
 _MOST_RESULTS = 8
 """So many results of runs are told again at the end."""
@@ -97,7 +98,7 @@ def show_outcome(
         ("Needs a decision", found.decisions),
         ("By hand", found.manual),
         ("Running", found.running),
-        ("Waiting", found.waiting),
+        ("Waiting", _waiting(outcome)),
     ):
         for address, message in sorted(entries.items()):
             out(f"{title}: {address}{': ' + message if message else ''}")
@@ -125,11 +126,17 @@ def _tally(outcome: Outcome, results: Results) -> str:
             ("refused", found.refused),
             ("to be decided", found.decisions),
             ("running", found.running),
-            ("waiting", found.waiting),
+            ("waiting", _waiting(outcome)),
         )
         if entries
     ]
     return "; ".join(", ".join(parts) for parts in (done or ["nothing"], left) if parts)
+
+
+def _waiting(outcome: Outcome) -> dict[Address, str]:
+    """What waits for something else; what waits for itself is running."""
+    found = outcome.applied
+    return {address: why for address, why in found.waiting.items() if address not in found.running}
 
 
 def _next(outcome: Outcome, results: Results, *, word: str, again: str) -> Iterator[str]:
