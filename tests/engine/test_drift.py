@@ -139,3 +139,23 @@ def test_without_refresh_the_world_is_taken_to_be_as_last_applied(applied: TestP
     _edit(applied, running=False)
     assert applied.plan(chat(rateLimit=_LIMIT), refresh=False).is_empty
     assert not applied.plan(chat(rateLimit=_LIMIT)).is_empty
+
+
+_UPSTREAM = {"upstream": {"url": "https://models.test/v1", "model": "big"}}
+
+
+@pytest.mark.parametrize("mine", [{"base": "tiny"}, _UPSTREAM], ids=["base", "upstream"])
+@pytest.mark.parametrize("theirs", [{"base": "other"}, _UPSTREAM, {"model": "Model/x@1"}])
+def test_another_kind_of_model_put_in_by_hand_is_taken_out_again(
+    mine: dict[str, Any], theirs: dict[str, Any], project: TestProject
+) -> None:
+    declared = [
+        resource("Provider", "mem", type="memory"),
+        resource("Endpoint", "chat", provider="mem", model=mine),
+    ]
+    project.apply(declared)
+    _edit(project, model=theirs)
+    assert project.plan(declared).is_empty == (mine == theirs)
+    project.apply(declared)
+    assert {name: said for name, said in _spec(project)["model"].items() if said} == mine
+    assert project.plan(declared).is_empty

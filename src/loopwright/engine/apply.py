@@ -129,7 +129,7 @@ class Applier:
     def _start(self, workers: ThreadPoolExecutor) -> None:
         """Start what is ready, as far as workers and per-kind limits allow."""
         for _ in range(len(self._ready)):
-            if len(self._flying) >= self.parallelism:
+            if len(self._flying) >= self.parallelism or self.stop.is_set():
                 return
             address = self._ready.popleft()
             if not self._has_room(self._todo[address]):

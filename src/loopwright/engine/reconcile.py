@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from loopwright.clock import to_text
 from loopwright.engine.applied import Applied
 from loopwright.engine.events import Event, EventType, Listener, silent
 from loopwright.engine.pool import ProviderPool
@@ -216,7 +217,7 @@ class Reconciler:
         return applied
 
     def _tell(self, event_type: EventType, run: str, address: str = "", message: str = "") -> None:
-        at = self.workspace.clock.now().isoformat()
+        at = to_text(self.workspace.clock.now())
         self.listener(Event(event_type, at, run, address, message=message))
 
 

@@ -7,6 +7,7 @@ is the provider's own business.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +119,24 @@ def _shows_only(observed: Mapping[str, Any], desired: Mapping[str, Any]) -> bool
     return all(name in desired and desired[name] == value for name, value in observed.items())
 
 
+def _switched(
+    desired: AbstractSet[str], observed: AbstractSet[str], known: AbstractSet[str]
+) -> frozenset[str]:
+    """Objects that hold something nobody declared in the place of what is desired: a union of
+    which another member was chosen. Of these the world tells everything."""
+    missing = {_nearest(path, observed) for path in desired - observed}
+    foreign = {_nearest(path, known) for path in observed - known}
+    return frozenset(missing & foreign - {""})
+
+
+def _nearest(path: str, others: AbstractSet[str]) -> str:
+    """The closest object above a path that some of the others lie in, too; "" for the spec."""
+    while path := path.rpartition(".")[0]:
+        if any(other.startswith(f"{path}.") for other in others):
+            return path
+    return ""
+
+
 class _Comparer:
     def __init__(
         self, address: Address, rules: FieldRules, accepted: Mapping[str, AcceptedDrift]
@@ -130,9 +149,13 @@ class _Comparer:
     def run(
         self, prior: dict[str, Any], desired: dict[str, Any], observed: dict[str, Any]
     ) -> Comparison:
-        for path in sorted(prior.keys() | desired.keys()):
-            self._field(path, prior.get(path), desired.get(path), observed.get(path, _ABSENT))
-        for path in sorted(observed.keys() - prior.keys() - desired.keys()):
+        known = prior.keys() | desired.keys()
+        switched = _switched(desired.keys(), observed.keys(), known)
+        told = {path for path in observed if covers(switched, path)}
+        for path in sorted(known | told):
+            absent = None if covers(switched, path) else _ABSENT
+            self._field(path, prior.get(path), desired.get(path), observed.get(path, absent))
+        for path in sorted(observed.keys() - known - told):
             if observed[path] not in (None, {}, []):
                 self._note(path, DriftClass.DEFAULT, None, observed[path])
         return Comparison(tuple(self.in_world), tuple(self.recorded), tuple(self.drift))
