@@ -1,7 +1,6 @@
 """The columns of a recorded call, and how a call becomes a row of them.
 
-One schema for every file of the lake. Columns are only ever added: an older file reads as null
-in a newer column. No I/O here.
+One schema for every file of the lake. No I/O here.
 """
 
 from __future__ import annotations
@@ -135,10 +134,11 @@ def text_array(texts: Sequence[bytes]) -> pa.Array:
 def _column(records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bool) -> pa.Array:
     if absent and field.nullable:
         return pa.nulls(len(records), field.type)
+    name = field.name
     try:
-        values = pa.array([record.get(field.name) for record in records], field.type)
+        values = pa.array([record.get(name) for record in records], field.type)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise LakeError(f"column {field.name} cannot hold its values: {error}") from error
+        raise LakeError(f"column {name} cannot hold its values: {error}") from error
     if not field.nullable and values.null_count:
-        raise LakeError(f"{values.null_count} of {len(records)} calls have no {field.name}")
+        raise LakeError(f"{values.null_count} of {len(records)} calls have no {name}")
     return values

@@ -7,6 +7,7 @@ own seq range, which is how an older snapshot finds them in the merged file.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,7 +22,8 @@ from loopwright.lake.reading import Selection
 from loopwright.lake.store import Lake
 
 TARGET_BYTES = 1 << 30
-_MOST_FILES = 32  # open at once, each with one batch of text in memory
+_MOST_FILES = 32  # open at once
+_ROWS_AT_ONCE = 16384  # in memory, of all files together
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,12 @@ def _next_run(head: Head, *, dts: Sequence[str] | None, target_bytes: int) -> tu
 
 def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
     first = run[0]
-    streams = [lake.reader.batches(file, COLUMNS, Selection.everything()) for file in run]
+    streams = [
+        lake.reader.batches(
+            file, COLUMNS, Selection.everything(), most_rows=_ROWS_AT_ONCE // len(run)
+        )
+        for file in run
+    ]
     removed = tuple(file.path for file in run)
     files: list[LakeFile] = []
     with lake.undone_unless_committed(head, files):
@@ -109,24 +116,38 @@ def sorted_merge(streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.Tab
 
     Holds one batch of every stream: what lies up to the least of their last keys is complete.
     """
-    held: dict[int, pa.Table] = {}
-    open_streams = dict(enumerate(streams))
-    while True:
-        for number in [number for number in open_streams if number not in held]:
-            batch = next(open_streams[number], None)
+    cursors = [cursor for stream in streams if (cursor := _Cursor(stream)).more()]
+    while cursors:
+        bound = min(cursor.last for cursor in cursors)
+        ready = pa.concat_batches([cursor.up_to(bound) for cursor in cursors])
+        order = pc.sort_indices(ready, [("skey", "ascending"), ("seq", "ascending")])
+        yield pa.Table.from_batches([ready.take(order)])
+        cursors = [cursor for cursor in cursors if cursor.more()]
+
+
+class _Cursor:
+    """One stream's place in a merge: a batch, and how much of it was given away."""
+
+    def __init__(self, stream: Iterator[pa.RecordBatch]) -> None:
+        self._stream = stream
+        self._skeys: list[int] = []
+        self._start = 0
+
+    def more(self) -> bool:
+        """Whether there are rows left; brings the next batch when this one is used up."""
+        if self._start == len(self._skeys):
+            batch = next(self._stream, None)
             if batch is None:
-                del open_streams[number]
-            else:
-                held[number] = pa.Table.from_batches([batch])
-        if not held:
-            return
-        bound = min(table["skey"][-1].as_py() for table in held.values())
-        ready = []
-        for number, table in list(held.items()):
-            count = pc.sum(pc.less_equal(table["skey"], bound)).as_py()
-            ready.append(table.slice(0, count))
-            if count == table.num_rows:
-                del held[number]
-            else:
-                held[number] = table.slice(count)
-        yield pa.concat_tables(ready).sort_by([("skey", "ascending"), ("seq", "ascending")])
+                return False
+            self._batch, self._start = batch, 0
+            self._skeys = batch["skey"].to_pylist()
+        return True
+
+    @property
+    def last(self) -> int:
+        return self._skeys[-1]
+
+    def up_to(self, bound: int) -> pa.RecordBatch:
+        """The rows not yet given whose skey is not past `bound`."""
+        start, self._start = self._start, bisect_right(self._skeys, bound, lo=self._start)
+        return self._batch.slice(start, self._start - start)

@@ -100,13 +100,21 @@ class FileReader:
         self._manifest = manifest
 
     def batches(
-        self, file: LakeFile, columns: Sequence[str], selection: Selection
+        self,
+        file: LakeFile,
+        columns: Sequence[str],
+        selection: Selection,
+        *,
+        most_rows: int = _METADATA_ROWS,
     ) -> Iterator[pa.RecordBatch]:
-        """The selected rows of `file` in skey order, in small batches, also if it was compacted."""
+        """The selected rows of `file` in skey order, also if it was compacted meanwhile.
+
+        Batches are small: of `most_rows`, and of some MB where there is text.
+        """
         for source, parquet in self._sources(file):
             wanted = selection.within(file)
             with _named(source), parquet:
-                yield from _selected(source, parquet, columns, wanted)
+                yield from _selected(source, parquet, columns, wanted, most_rows=most_rows)
 
     def calls(
         self, file: LakeFile, columns: Sequence[str], *, skeys: Sequence[int], cut: int
@@ -200,7 +208,12 @@ def _binds(where: pc.Expression, table: pa.Table) -> bool:
 
 
 def _selected(
-    file: LakeFile, parquet: pq.ParquetFile, columns: Sequence[str], selection: Selection
+    file: LakeFile,
+    parquet: pq.ParquetFile,
+    columns: Sequence[str],
+    selection: Selection,
+    *,
+    most_rows: int,
 ) -> Iterator[pa.RecordBatch]:
     needed = selection.columns(file)
     read = [name for name in COLUMNS if name in needed or name in columns]
@@ -211,7 +224,7 @@ def _selected(
         if selection.skey is None or _overlap(selection.skey, *bounds)
     ]
     for batch in parquet.iter_batches(
-        batch_size=_TEXT_ROWS if has_text else _METADATA_ROWS,
+        batch_size=min(most_rows, _TEXT_ROWS) if has_text else most_rows,
         row_groups=groups,
         columns=read or ["skey"],
         use_threads=False,

@@ -24,7 +24,7 @@ from loopwright.lake.partitions import CALLS, partition_path
 from loopwright.lake.reading import footer_digest
 
 ROW_GROUP = 4096
-SMALL_ROW_GROUP = 1024  # for files of one batch: a sample takes little from each of many
+SMALL_ROW_GROUP = 2048  # for files of one batch: a sample takes little from each of many
 _MANY_VALUES = 32
 _UNIQUE = {"call_id", "skey", "seq", "gateway_seq", "ts", "prompt_hash", "exchange_hash"}
 _REPEATED = [name for name in METADATA_COLUMNS if name not in _UNIQUE]
