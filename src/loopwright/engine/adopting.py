@@ -109,7 +109,10 @@ class Adopting:
         if isinstance(adapter, SupportsAdopt):
             return list(
                 with_retries(
-                    partial(adapter.find, target), clock=self._workspace.clock, backoff=Backoff()
+                    partial(adapter.find, target),
+                    clock=self._workspace.clock,
+                    backoff=Backoff(),
+                    hide=self._pool.hide,
                 )
             )
         return []
@@ -124,6 +127,7 @@ class Adopting:
                 partial(adapter.adopt, target, observed, key),
                 clock=self._workspace.clock,
                 backoff=Backoff(),
+                hide=self._pool.hide,
             )
         record = self._record(resource, observed)
         entry = Entry(
@@ -160,7 +164,9 @@ class Adopting:
         return self._pool.adapter(provider.name, resource.kind)
 
     def _ask(self, call: partial[Observed | None]) -> Observed | None:
-        return with_retries(call, clock=self._workspace.clock, backoff=Backoff())
+        return with_retries(
+            call, clock=self._workspace.clock, backoff=Backoff(), hide=self._pool.hide
+        )
 
 
 def _with_run(record: Record, observed: Observed, now: str) -> Record:

@@ -213,7 +213,8 @@ class Applier:
             self.stop.set()
         except Exception as error:  # a bug: told at the end, after its siblings
             self.applied.bugs.append(error)
-            outcome = Outcome(Result.FAILED, f"internal error: {error!r}")
+            message = self.operator.caller.hide(f"internal error: {error!r}")
+            outcome = Outcome(Result.FAILED, message)
         self._record(change, outcome)
 
     def _record(self, change: Change, outcome: Outcome) -> None:

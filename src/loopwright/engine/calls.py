@@ -26,6 +26,7 @@ class Caller:
 
     def __init__(self, pool: ProviderPool, clock: Clock, listener: Listener, run: str) -> None:
         self._pool, self._clock = pool, clock
+        self.hide = pool.hide
         self._listener, self._run = listener, run
 
     def adapter(self, record: Record) -> Adapter:
@@ -47,7 +48,9 @@ class Caller:
                 Event(EventType.RETRYING, at, self._run, str(record.address), message=message)
             )
 
-        return with_retries(once, clock=self._clock, backoff=BACKOFF, on_retry=retrying)
+        return with_retries(
+            once, clock=self._clock, backoff=BACKOFF, hide=self.hide, on_retry=retrying
+        )
 
     def create(self, record: Record, target: Target, key: str) -> Operation:
         """Create, or get back what an earlier try of the same key has made.

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from loopwright.engine.hiding import Hiding
 from loopwright.engine.throttle import Throttle
 from loopwright.engine.workspace import Workspace
 from loopwright.errors import PlanError
@@ -49,6 +50,7 @@ class ProviderPool:
             for address, record in records.items()
             if address.kind == "Provider" and address.name not in self._declared
         }
+        self.hide = Hiding(resources.values(), workspace.environ)
         self._built: dict[str, Provider] = {}
         self._throttles: dict[str, Throttle] = {}
         self._lock = threading.Lock()

@@ -106,7 +106,10 @@ class Refresher:
         target = targets.declared(resource)
         last = _last_run(planner.records.get(address))
         return with_retries(
-            partial(adapter.estimate, target, last), clock=self.clock, backoff=_BACKOFF
+            partial(adapter.estimate, target, last),
+            clock=self.clock,
+            backoff=_BACKOFF,
+            hide=self.pool.hide,
         )
 
     def _moves(
@@ -184,7 +187,7 @@ class Refresher:
             target, external_id = batch[0]
             return {target.address: adapter.observe(target, external_id)}
 
-        return with_retries(look, clock=self.clock, backoff=_BACKOFF)
+        return with_retries(look, clock=self.clock, backoff=_BACKOFF, hide=self.pool.hide)
 
     def _check(self, situation: Situation, plan: Plan) -> None:
         """Ask providers what they think of what would be done. Raises PlanError with all of it."""
@@ -198,7 +201,8 @@ class Refresher:
             for opinion in adapter.check(targets.declared(resource)):
                 if opinion.severity is Severity.ERROR:
                     where = situation.origins.get(change.address, "")
-                    problems.append((f"{where}: {change.address}: {opinion.message}", opinion.hint))
+                    message = self.pool.hide(f"{where}: {change.address}: {opinion.message}")
+                    problems.append((message, opinion.hint))
         if problems:
             hints = sorted({hint for _, hint in problems if hint})
             raise PlanError(

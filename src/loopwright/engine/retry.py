@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from loopwright.clock import Clock
-from loopwright.errors import AmbiguousError, TransientError
+from loopwright.errors import AmbiguousError, LoopwrightError, TransientError
 
 T = TypeVar("T")
 
@@ -34,18 +34,29 @@ def with_retries(
     *,
     clock: Clock,
     backoff: Backoff,
+    hide: Callable[[str], str],
     on_retry: Callable[[TransientError, int], None] | None = None,
 ) -> T:
-    """The call's result. An ambiguous error is never tried again here: look first."""
+    """The call's result. An ambiguous error is never tried again here: look first.
+
+    `hide` takes secrets out of what a provider says of a failure.
+    """
     for attempt in range(1, backoff.tries + 1):
         try:
             return call()
-        except AmbiguousError:
-            raise
-        except TransientError as error:
+        except Exception as error:
+            _take_out_secrets(error, hide)
+            if not isinstance(error, TransientError) or isinstance(error, AmbiguousError):
+                raise
             if attempt == backoff.tries:
                 raise
             if on_retry:
                 on_retry(error, attempt)
             clock.sleep(backoff.pause(attempt, error))
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _take_out_secrets(error: Exception, hide: Callable[[str], str]) -> None:
+    error.args = tuple(hide(part) if isinstance(part, str) else part for part in error.args)
+    if isinstance(error, LoopwrightError):
+        error.message, error.hint = hide(error.message), hide(error.hint or "") or None

@@ -57,6 +57,7 @@ class Verdicts:
         return self.take(record, operation)
 
     def take(self, record: Record, operation: Operation) -> Outcome:
+        operation = self._without_secrets(operation)
         if operation.status is OperationStatus.RUNNING:
             if record.pending and not _same(record.pending, operation):
                 record = self._ledger.begun(record, operation)
@@ -74,6 +75,15 @@ class Verdicts:
             return self._wait(record, operation.waiting)
         message = operation.message or operation.status.value
         return self.fail(record, message, transient=operation.transient)
+
+    def _without_secrets(self, operation: Operation) -> Operation:
+        hide = self._caller.hide
+        return replace(
+            operation,
+            message=hide(operation.message),
+            waiting=hide(operation.waiting),
+            manual_step=hide(operation.manual_step),
+        )
 
     def _wait(self, record: Record, reason: str) -> Outcome:
         """Nothing went wrong; there was too little yet. No revision is made of it."""

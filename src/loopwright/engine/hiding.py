@@ -1,0 +1,76 @@
+"""Takes secret values out of what providers say, before it is told or written down.
+
+What reaches a terminal is masked once more there; state, journal and events are masked here.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from pydantic import BaseModel
+
+from loopwright.errors import LoopwrightError
+from loopwright.manifests.secrets import MASK, SecretRef
+from loopwright.resources.base import Resource
+
+_SHORTEST = 6
+"""A shorter value would hide ordinary words."""
+
+
+class Hiding:
+    """Knows the secrets that resources refer to; reads them only when there is a text to mask."""
+
+    def __init__(self, resources: Iterable[Resource], environ: Mapping[str, str]) -> None:
+        self._resources, self._environ = tuple(resources), environ
+
+    def __call__(self, text: str) -> str:
+        """The text without any secret, nor its base64 or URL-encoded form."""
+        if text:
+            for value in self._values:
+                text = text.replace(value, MASK)
+        return text
+
+    @cached_property
+    def _values(self) -> tuple[str, ...]:
+        """Longest first, so that a secret that holds another is hidden whole."""
+        found = set[str]()
+        for resource in self._resources:
+            for reference in _references(resource.spec):
+                try:
+                    value = reference.resolve(self._environ, resource.base_dir).reveal()
+                except LoopwrightError:
+                    continue  # what cannot be read cannot be told either
+                if len(value) >= _SHORTEST:
+                    found |= forms(value)
+        return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def forms(value: str) -> set[str]:
+    """A secret as it may appear in a text."""
+    raw = value.encode()
+    return {
+        value,
+        quote(value),
+        quote(value, safe=""),
+        quote_plus(value),
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode(),
+    }
+
+
+def _references(value: Any) -> Iterator[SecretRef]:
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _references(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _references(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _references(item)
