@@ -148,7 +148,8 @@ class Applier:
         if change.address not in self.planner.graph.resources:
             return Facts()
         return Facts(
-            self.planner.given(change.address, change), self.planner.inputs(change.address)
+            self.planner.prospects.given(change.address, change),
+            self.planner.prospects.inputs(change.address),
         )
 
     def _late(self, change: Change) -> Change | None:

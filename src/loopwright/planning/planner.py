@@ -6,24 +6,19 @@ decide by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from loopwright.errors import PlanError
 from loopwright.hashing import digest
-from loopwright.manifests.diagnostics import nearest
 from loopwright.planning.change import Action, Change, Drift, Obstacle, Unknown
-from loopwright.planning.outlook import (
-    Outlook,
-    resolve_inputs,
-    revision_digest,
-    standing_digest,
-)
+from loopwright.planning.outlook import revision_digest
 from loopwright.planning.plan import Plan, Quiet
 from loopwright.planning.promotion import decide_promotion, effective_spec, promoted_fields
+from loopwright.planning.prospects import Prospects
 from loopwright.planning.removal import decide_removals, guard_pruning, order_removals
 from loopwright.planning.runs import decide_run
+from loopwright.planning.selecting import chosen
 from loopwright.planning.situation import Situation
 from loopwright.planning.standing import Decision, because, decide_standing
 from loopwright.planning.totals import envelope, totals
@@ -31,8 +26,6 @@ from loopwright.providers.base import Estimate, Observed
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
 from loopwright.state.records import Record
-
-_BLOCKING = (Obstacle.BUDGET, Obstacle.PROTECTED)
 
 
 def observation_digest(observed: Observed | None) -> str:
@@ -55,7 +48,7 @@ class Planner:
             for address in self.graph.order
             if (record := situation.record(address)) is not None
         }
-        self.outlooks: dict[Address, Outlook] = {}
+        self.prospects = Prospects(situation, self.records)
         self._drift: list[Drift] = []
         self._quiet: list[Quiet] = []
         self._changes: dict[Address, Change] = {}
@@ -63,9 +56,9 @@ class Planner:
     def plan(self) -> Plan:
         """Raises PlanError for unknown selectors, RefusedError for a prune that looks wrong."""
         situation = self.situation
-        chosen = self._chosen()
+        within = chosen(situation)
         for address in self.graph.order:
-            self._enter(address, self._left_alone(address, address in chosen))
+            self._enter(address, self._left_alone(address, address in within))
         for address in self.graph.order:
             self._promote(address)
         removals = self._removals()
@@ -95,34 +88,16 @@ class Planner:
         resource = self.graph.resources.get(record.address)
         if resource is not None:
             done = Change(record.address, Action.NOOP, external_id=record.external_id)
-            self.outlooks[record.address] = self._outlook(resource, done)
+            self.prospects.enter(resource, done)
             self._pass_on(record.address)
 
     def _pass_on(self, address: Address) -> None:
         """What is unchanged, but builds on this, gives something else now."""
         for user in self.graph.dependants(address):
-            if address in self.outlooks[user].after and self.outlooks[user].after != (user,):
-                self.outlooks[user] = self._outlook(self.graph.resources[user], self._changes[user])
+            after = self.prospects.outlooks[user].after
+            if address in after and after != (user,):
+                self.prospects.enter(self.graph.resources[user], self._changes[user])
                 self._pass_on(user)
-
-    def inputs(self, address: Address) -> dict[str, str]:
-        """What its references come to now: decisive digests, and ids of the rest."""
-        decisive, ids, _ = resolve_inputs(self.graph, address, self.outlooks, self.records)
-        return decisive if self.graph.resources[address].nature.is_run else {**decisive, **ids}
-
-    def given(self, address: Address, change: Change) -> str:
-        """What a resource will give to others once a change of it is done."""
-        resource = self.graph.resources.get(address)
-        if resource is None or resource.nature.is_run:
-            return ""
-        promotion = resource.promotion()
-        if change.action is Action.PROMOTE and promotion is not None:
-            promoted = {promotion.field: change.desired[promotion.field]}
-        else:
-            promoted = dict(promoted_fields(resource, self.records.get(address)))
-        decisive, _, _ = resolve_inputs(self.graph, address, self.outlooks, self.records)
-        files = self.situation.file_digests.get(address, {})
-        return standing_digest(resource, decisive, files=files, promoted=promoted)
 
     def redecide(self, address: Address, estimate: Estimate | None = None) -> Change:
         """Decide again, with what earlier stages have brought about."""
@@ -132,33 +107,6 @@ class Planner:
             )
         self._enter(address, "")
         return self._changes[address]
-
-    def _chosen(self) -> set[Address]:
-        """The addresses the selectors leave; targets bring what they need along."""
-        selection = self.situation.selection
-        targets = self._known(selection.targets)
-        excludes = self._known(selection.excludes)
-        self._known(selection.replaces)
-        chosen = self.graph.closure(targets) if selection.targets else set(self.graph.order)
-        return chosen - self.graph.closure(excludes, downstream=True)
-
-    def _known(self, texts: Iterable[str]) -> list[Address]:
-        found = []
-        for text in texts:
-            try:
-                address = Address.parse(text)
-            except ValueError as error:
-                raise PlanError(str(error), hint="e.g. --target Dataset/router-sft") from error
-            if address not in self.graph.resources and address not in self.situation.records:
-                known = map(str, (*self.graph.order, *self.situation.records))
-                near = nearest(text, known)
-                hint = f"did you mean {near}?" if near else "`loopwright get` lists what there is"
-                raise PlanError(
-                    f"{address} is neither declared nor in the state",
-                    hint=hint,
-                )
-            found.append(address)
-        return found
 
     def _left_alone(self, address: Address, is_chosen: bool) -> str:
         if not is_chosen:
@@ -190,11 +138,10 @@ class Planner:
             provider=resource.provider.name if resource.provider else "",
             origin=self.situation.origins.get(address, ""),
         )
-        self.outlooks[address] = (
-            self._left_outlook(resource, left_alone)
-            if left_alone
-            else self._outlook(resource, self._changes[address])
-        )
+        if left_alone:
+            self.prospects.leave(resource, left_alone)
+        else:
+            self.prospects.enter(resource, self._changes[address])
 
     def _moved(self, change: Change) -> Change:
         old = self.situation.moved.get(change.address)
@@ -206,7 +153,7 @@ class Planner:
 
     def _decide(self, resource: Resource) -> Change:
         address = resource.address
-        decisive, ids, unknown = resolve_inputs(self.graph, address, self.outlooks, self.records)
+        decisive, ids, unknown = self.prospects.resolve(address)
         record = self.records.get(address)
         base = Change(
             address,
@@ -230,7 +177,9 @@ class Planner:
             )
         if resource.nature.is_run:
             open_inputs = {
-                path: value for path, value in unknown.items() if path in self._decisive(address)
+                path: value
+                for path, value in unknown.items()
+                if path in self.prospects.decisive(address)
             }
             decision = decide_run(self.situation, resource, decisive, open_inputs)
         else:
@@ -269,7 +218,7 @@ class Planner:
         left_alone = any(quiet.address == address for quiet in self._quiet)
         if resource.promotion() is not None and not left_alone:
             self._changes[address] = decide_promotion(
-                self.situation, resource, change, self.outlooks
+                self.situation, resource, change, self.prospects.outlooks
             )
 
     def _labelled(self, change: Change) -> Change:
@@ -295,9 +244,6 @@ class Planner:
             else change
         )
 
-    def _decisive(self, address: Address) -> set[str]:
-        return {link.path for link in self.graph.links(address) if link.is_input}
-
     def _missing_version(self, address: Address, unknown: Mapping[str, Unknown]) -> str:
         for link in self.graph.links(address):
             if link.path not in unknown or link.pointer.revision == "latest":
@@ -312,99 +258,16 @@ class Planner:
         after: set[Address] = set()
         stage, blocked = 1, ""
         for need in self.graph.needs(change.address):
-            outlook = self.outlooks[need]
+            outlook = self.prospects.outlooks[need]
             if outlook.stage:
                 after.update(outlook.after)
                 stage = max(stage, outlook.stage + 1)
-            if outlook.blocked and not blocked and self._relies(change.address, need):
+            if outlook.blocked and not blocked and self.prospects.relies(change.address, need):
                 blocked = f"waits for {need}: {outlook.blocked}"
         change = replace(change, stage=stage, after=tuple(sorted(after)))
         if blocked and change.action.writes:
             return replace(change, action=Action.WAIT, obstacle=Obstacle.UPSTREAM, reason=blocked)
         return change
-
-    def _relies(self, address: Address, need: Address) -> bool:
-        """Whether a need that will not come to be leaves something open: old results may do."""
-        _, _, unknown = resolve_inputs(self.graph, address, self.outlooks, self.records)
-        resource, record = self.graph.resources[address], self.records.get(address)
-        promoted = promoted_fields(resource, record)
-        return any(
-            link.is_feeder or (link.path in unknown and link.path.partition(".")[0] not in promoted)
-            for link in self.graph.links(address)
-            if link.target == need
-        )
-
-    def _outlook(self, resource: Resource, change: Change) -> Outlook:
-        stage = change.stage if change.action.writes else 0
-        is_blocked = change.action is Action.WAIT or change.obstacle in _BLOCKING
-        blocked = change.reason if is_blocked else ""
-        if resource.nature.is_run:
-            return self._run_outlook(change, stage, blocked)
-        given = self._given(resource)
-        if blocked:
-            record = self.records.get(resource.address)
-            kept = given if record and record.digest == given else ""
-            return Outlook(kept, change.external_id, blocked=blocked)
-        if stage:
-            known_id = "" if change.action is Action.REPLACE else change.external_id
-            return Outlook(given, known_id, stage, after=(resource.address,))
-        return Outlook(given, change.external_id) if given else self._inherited(change)
-
-    def _inherited(self, change: Change) -> Outlook:
-        """Of something unchanged that builds on what will change: in place when that is."""
-        links = self.graph.links(change.address)
-        paths = self._decisive(change.address)
-        found = [self.outlooks[link.target] for link in links if link.path in paths]
-        below = [outlook for outlook in found if not outlook.digest]
-        return Outlook(
-            external_id=change.external_id,
-            stage=max((outlook.stage for outlook in below), default=0),
-            after=tuple(sorted({address for outlook in below for address in outlook.after})),
-            blocked=next((outlook.blocked for outlook in below if outlook.blocked), ""),
-        )
-
-    def _left_outlook(self, resource: Resource, why: str) -> Outlook:
-        """Of what is left alone: as it was last applied, whatever the manifest says now."""
-        record = self.records.get(resource.address)
-        if resource.nature.is_run:
-            return self._run_outlook(Change(resource.address, Action.NOOP, reason=why), 0, "")
-        if record is None:
-            return Outlook(blocked=why)
-        return Outlook(record.digest, record.external_id)
-
-    def _given(self, resource: Resource) -> str:
-        """The digest of a standing resource; empty while an input of it is open."""
-        address = resource.address
-        decisive, _, unknown = resolve_inputs(self.graph, address, self.outlooks, self.records)
-        promoted = promoted_fields(resource, self.records.get(address))
-        is_open = any(
-            path in self._decisive(address) and path.partition(".")[0] not in promoted
-            for path in unknown
-        )
-        if is_open:
-            return ""
-        files = self.situation.file_digests.get(address, {})
-        return standing_digest(resource, decisive, files=files, promoted=promoted)
-
-    def _run_outlook(self, change: Change, stage: int, blocked: str) -> Outlook:
-        record = self.records.get(change.address)
-        current = record.current_revision if record else None
-        if change.action is Action.RUN and not blocked:
-            return Outlook(stage=stage, after=(change.address,), note=change.revision)
-        if change.action is Action.REUSE and record:
-            same = next(
-                found
-                for found in reversed(record.revisions)
-                if found.fingerprint == change.fingerprint
-            )
-            return Outlook(revision_digest(same), same.external_id, stage, (change.address,))
-        if change.action is Action.ADOPT:
-            return Outlook(change.fingerprint, change.external_id, stage, (change.address,))
-        if change.obstacle is Obstacle.RUNNING:
-            return Outlook(blocked="it is running", note=change.revision)
-        if current is None:
-            return Outlook(blocked=blocked or change.reason or "it has no revision yet")
-        return Outlook(revision_digest(current), current.external_id)
 
     def _removals(self) -> list[Change]:
         situation, selection = self.situation, self.situation.selection
