@@ -23,7 +23,6 @@ from loopwright.planning.plan import Plan, Selection
 
 if TYPE_CHECKING:
     from loopwright.cli.results import Results
-    from loopwright.engine.events import Event
     from loopwright.engine.saved import SavedPlan
 
 
@@ -107,8 +106,8 @@ class Applying:
         stop = threading.Event()
         with (
             session(workspace, word, wait_seconds=self.lock_timeout) as opened,
-            _stopping(stop),
             _results(self.events) as results,
+            _stopping(stop, results.note),
         ):
             declared = self.options.declare(workspace, paths, opened)
             reconciler = Reconciler(
@@ -161,15 +160,16 @@ def _confirmed(plan: Plan, word: str) -> bool:
 
 
 @contextmanager
-def _stopping(stop: threading.Event) -> Iterator[None]:
+def _stopping(stop: threading.Event, tell: Callable[[str], None]) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM stops cleanly; a second Ctrl-C ends at once."""
 
     def on_signal(number: int, frame: object) -> None:
         del frame
-        if stop.is_set() and number == signal.SIGINT:
+        if not stop.is_set():
+            stop.set()
+            tell("Stopping: nothing new is started. Ctrl-C again ends at once.")
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.set()
-        note("Stopping: nothing new is started. Ctrl-C again ends at once.")
 
     before = {
         number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
@@ -191,12 +191,7 @@ def _results(events: str | None) -> Iterator[Results]:
             yield Results(shown)
             return
         with EventFile(events) as written:
-
-            def both(event: Event) -> None:
-                shown(event)
-                written(event)
-
-            yield Results(both)
+            yield Results(shown, written)
 
 
 def _approved_before(plan: Plan) -> bool:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from loopwright.cli.output import masked, note
-from loopwright.engine.events import Event, EventType, Listener
+from loopwright.engine.events import Event, EventType
 from loopwright.errors import LoopwrightError
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ class Transitions:
         elif event.type in _WORDS and not self._folds(event):
             note(_line(event))
 
+    def note(self, text: str) -> None:
+        """Say something beside the events."""
+        note(text)
+
     def _folds(self, event: Event) -> bool:
         if event.type is not EventType.SUCCEEDED:
             return False
@@ -136,9 +140,11 @@ class Live:
             task = self._tasks.pop(event.address, None)
             if task is not None:
                 self._progress.remove_task(task)
-        self._progress.console.print(
-            masked(_line(event)), markup=False, highlight=False, soft_wrap=True
-        )
+        self.note(_line(event))
+
+    def note(self, text: str) -> None:
+        """Say something beside the events, above the bars."""
+        self._progress.console.print(masked(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class EventFile:
@@ -175,7 +181,7 @@ class EventFile:
 
 
 @contextmanager
-def terminal_listener() -> Iterator[Listener]:
+def terminal_listener() -> Iterator[Transitions | Live]:
     """Live bars on a terminal, else transitions."""
     if not sys.stderr.isatty():
         yield Transitions()

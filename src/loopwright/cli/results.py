@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from loopwright.cli.progress import result, subject
-from loopwright.engine.events import Event, EventType, Listener
+from loopwright.cli.progress import Live, Transitions, result, subject
+from loopwright.engine.events import Event, EventType, Listener, silent
 from loopwright.resources.address import Address
 
 if TYPE_CHECKING:
@@ -14,22 +14,27 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """Listens for what ended well, and passes every event on."""
+    """Listens for what ended well; shows every event, and writes it where that is asked for."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, shown: Transitions | Live, written: Listener = silent) -> None:
+        self._shown, self._written = shown, written
         self._told: dict[str, Event] = {}
         self.resumed = 0
         self.dataset = ""
         """The newest dataset version that lies on this machine, as `dataset show` takes it."""
 
     def __call__(self, event: Event) -> None:
-        self._listener(event)
+        self._shown(event)
+        self._written(event)
         if event.type is EventType.RESUMED:
             self.resumed += 1
             self._told[event.address] = event
         elif event.type is EventType.SUCCEEDED and event.action in ("run", "promote"):
             self._told[event.address] = event
+
+    def note(self, text: str) -> None:
+        """Say something beside the events, without disturbing what is drawn."""
+        self._shown.note(text)
 
     def lines(self, most: int) -> Iterator[str]:
         """A line a result that says something, the last ones where there are many."""
