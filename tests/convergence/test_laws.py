@@ -6,53 +6,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.engine.saved import SavedPlan, read_saved, write_saved
-from loopwright.errors import ExitCode
-from loopwright.manifests.project import Project
 from loopwright.planning.render.json import to_document
 from loopwright.resources.base import Resource
-from support.manifest_sets import Meddling, connections, manifest_sets, meddlings
-from support.portraits import orphans
+from support.laws import ANY_PRUNE, NO_SHRINK, apply, converge, pairs
+from support.manifest_sets import Meddling, manifest_sets, meddlings
 from support.projects import TestProject
 
 NewProject = Callable[[], TestProject]
-_NO_SHRINK = (Phase.explicit, Phase.reuse, Phase.generate)
-_ANY_PRUNE = Project.model_validate({"prune": {"maxShare": 1}})
-
-
-@st.composite
-def pairs(draw: Callable[[Any], Any]) -> tuple[list[Resource], list[Resource]]:
-    """Two sets over one cloud."""
-    said = draw(connections())
-    return draw(manifest_sets(connection=said)), draw(manifest_sets(connection=said))
-
-
-def _apply(project: TestProject, resources: list[Resource], **selection: Any) -> None:
-    outcome = project.apply(resources, project=_ANY_PRUNE, **selection)
-    assert outcome.exit_code == ExitCode.DONE, outcome.applied
 
 
 @given(pairs(), meddlings())
-@settings(max_examples=120, phases=_NO_SHRINK)
+@settings(max_examples=60, phases=NO_SHRINK)
 def test_after_an_apply_there_is_nothing_to_plan(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]], meddling: list[Meddling]
 ) -> None:
-    project = new_project()
-    before, now = sets
-    _apply(project, before)
-    for meddle in meddling:
-        meddle(project)
-    _apply(project, now)
-    assert project.plan(now, project=_ANY_PRUNE).is_empty
-    assert project.plan(now, project=_ANY_PRUNE, refresh=False).is_empty
-    assert not orphans(project)
+    converge(new_project(), *sets, meddling)
 
 
 @given(manifest_sets(), manifest_sets(), meddlings())
-@settings(max_examples=80, phases=_NO_SHRINK)
+@settings(max_examples=40, phases=NO_SHRINK)
 def test_a_plan_makes_no_write_call_and_leaves_the_state_alone(
     new_project: NewProject,
     before: list[Resource],
@@ -60,16 +36,16 @@ def test_a_plan_makes_no_write_call_and_leaves_the_state_alone(
     meddling: list[Meddling],
 ) -> None:
     project = new_project()
-    project.plan(now, project=_ANY_PRUNE)
+    project.plan(now, project=ANY_PRUNE)
     assert not project.world.writes
     assert not list(project.folder.iterdir())
-    _apply(project, before)
+    apply(project, before)
     for meddle in meddling:
         meddle(project)
     writes, files = list(project.world.writes), _contents(project.folder)
-    project.plan(now, project=_ANY_PRUNE)
-    project.plan(now, project=_ANY_PRUNE, refresh=False)
-    project.plan(now, project=_ANY_PRUNE, destroy=True, delete_data=True)
+    project.plan(now, project=ANY_PRUNE)
+    project.plan(now, project=ANY_PRUNE, refresh=False)
+    project.plan(now, project=ANY_PRUNE, destroy=True, delete_data=True)
     assert project.world.writes == writes
     assert _contents(project.folder) == files
 
@@ -79,13 +55,13 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 @given(manifest_sets())
-@settings(max_examples=60, phases=_NO_SHRINK)
+@settings(max_examples=30, phases=NO_SHRINK)
 def test_destroy_leaves_what_is_kept_and_nothing_else(
     new_project: NewProject, resources: list[Resource]
 ) -> None:
     project = new_project()
-    _apply(project, resources)
-    _apply(project, resources, destroy=True)
+    apply(project, resources)
+    apply(project, resources, destroy=True)
     kept = {str(found.address) for found in resources if found.keeps_remote or found.nature.is_run}
     left = {
         str(address)
@@ -98,29 +74,29 @@ def test_destroy_leaves_what_is_kept_and_nothing_else(
 
 
 @given(pairs())
-@settings(max_examples=60, phases=_NO_SHRINK)
+@settings(max_examples=30, phases=NO_SHRINK)
 def test_destroy_with_delete_data_leaves_nothing_at_all(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]]
 ) -> None:
     project = new_project()
-    _apply(project, sets[0])
-    _apply(project, sets[1])
-    _apply(project, sets[1], destroy=True, delete_data=True)
+    apply(project, sets[0])
+    apply(project, sets[1])
+    apply(project, sets[1], destroy=True, delete_data=True)
     assert not project.world.objects()
     assert not project.records()
 
 
 @given(pairs())
-@settings(max_examples=80, phases=_NO_SHRINK)
+@settings(max_examples=40, phases=NO_SHRINK)
 def test_there_and_back_again_ends_where_it_began(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]]
 ) -> None:
     project = new_project()
     here, there = sets
-    _apply(project, here)
+    apply(project, here)
     before = _in_use(project, here)
-    _apply(project, there)
-    _apply(project, here)
+    apply(project, there)
+    apply(project, here)
     assert _in_use(project, here) == before
 
 
@@ -142,15 +118,15 @@ def _in_use(project: TestProject, resources: list[Resource]) -> dict[str, Any]:
 
 
 @given(pairs(), st.randoms(use_true_random=False))
-@settings(max_examples=60, phases=_NO_SHRINK)
+@settings(max_examples=30, phases=NO_SHRINK)
 def test_the_same_resources_in_any_order_give_the_same_plan(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]], random: Any
 ) -> None:
     project = new_project()
-    _apply(project, sets[0])
+    apply(project, sets[0])
     shuffled = list(sets[1])
     random.shuffle(shuffled)
-    plan, same = (project.plan(found, project=_ANY_PRUNE) for found in (sets[1], shuffled))
+    plan, same = (project.plan(found, project=ANY_PRUNE) for found in (sets[1], shuffled))
     assert _without_origins(to_document(plan)) == _without_origins(to_document(same))
 
 
@@ -162,12 +138,12 @@ def _without_origins(document: Any) -> Any:
 
 
 @given(pairs())
-@settings(max_examples=30, phases=_NO_SHRINK)
+@settings(max_examples=15, phases=NO_SHRINK)
 def test_a_saved_plan_reads_back_as_it_was(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]]
 ) -> None:
     project = new_project()
-    _apply(project, sets[0])
-    saved = SavedPlan.of(project.plan(sets[1], project=_ANY_PRUNE), ("all.yaml",))
+    apply(project, sets[0])
+    saved = SavedPlan.of(project.plan(sets[1], project=ANY_PRUNE), ("all.yaml",))
     write_saved(saved, project.folder / "plan.json")
     assert to_document(read_saved(project.folder / "plan.json").plan) == to_document(saved.plan)
