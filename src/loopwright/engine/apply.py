@@ -228,7 +228,10 @@ class Applier:
         if outcome.result is Result.DONE:
             self.applied.done.append(change)
             self._tell(EventType.SUCCEEDED, change, outcome.message)
-            self._settled(address, outcome.record)
+            if change.action is Action.REPLACE and not (outcome.record or change).external_id:
+                self._skip_users(address, f"{address} is made again")  # by the next pass
+            else:
+                self._settled(address, outcome.record)
         elif outcome.result is Result.WAITING:
             self.applied.waiting[address] = outcome.message
             self._tell(EventType.WAITING, change, outcome.message)

@@ -189,6 +189,22 @@ def remembered(record: Record, spec: Mapping[str, Any], *, fingerprint: str, now
     return replace(record, spec=spec, fingerprint=fingerprint, generations=generations)
 
 
+def without_objects(record: Record, only: str | None) -> Record:
+    """The record once its remote objects, or one of them, are gone."""
+
+    def is_gone(external_id: str) -> bool:
+        return only in (None, external_id)
+
+    revisions = tuple(
+        replace(found, external_id="") if is_gone(found.external_id) else found
+        for found in record.revisions
+    )
+    record = replace(record, pending=None, revisions=revisions)
+    if not is_gone(record.external_id):
+        return record
+    return replace(record, external_id="", outputs={}, inputs={}, created_at="")
+
+
 def failed(record: Record, error: str, *, transient: bool, now: str) -> Record:
     """The record after a pending operation has failed; what was in use stays in use."""
     pending = record.pending

@@ -178,7 +178,12 @@ class Operator:
             record = self.ledger.intend(
                 record,
                 Pending(
-                    "delete", key, self.ledger.run, reason=change.reason, since=self.ledger.now()
+                    "delete",
+                    key,
+                    self.ledger.run,
+                    spec=change.desired if keeps_row else {},
+                    reason=change.reason,
+                    since=self.ledger.now(),
                 ),
             )
             try:
@@ -188,14 +193,7 @@ class Operator:
                 return self.verdicts.fail(record, error.message, transient=transient)
             if operation.status is not OperationStatus.SUCCEEDED:
                 return self.verdicts.take(record, operation)
-        after = None
-        if keeps_row:
-            after = replace(
-                record, pending=None, external_id="", outputs={}, inputs={}, created_at=""
-            )
-        data = {"status": "succeeded", "action": "delete", "external_id": record.external_id}
-        self.ledger.write("verdict", after, address=record.address, data=data)
-        return Outcome(Result.DONE, record=after)
+        return self.verdicts.deleted(record, keeps_row=keeps_row)
 
     def _remove(self, record: Record, key: str) -> Operation:
         """Of a series: every revision, one after another."""
@@ -207,7 +205,7 @@ class Operator:
             known = observed or Observed(external_id, record.spec, record.outputs)
             operation = self.caller.call(record, adapter.delete, at, known, key)
             if operation.status is not OperationStatus.SUCCEEDED:
-                return operation
+                return replace(operation, external_id=external_id)
         return operation
 
     def _forget(self, change: Change, record: Record | None) -> Outcome:

@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from loopwright.engine.calls import Caller
-from loopwright.engine.ledger import Ledger, failed, finished, operation_from_json
+from loopwright.engine.ledger import (
+    Ledger,
+    failed,
+    finished,
+    operation_from_json,
+    without_objects,
+)
 from loopwright.errors import AmbiguousError, ProviderError, TransientError
+from loopwright.planning.change import Action
+from loopwright.planning.removal import remote_objects
 from loopwright.providers.base import Idempotency, Operation, OperationStatus, Progress
 from loopwright.state.records import Pending, Record
 
@@ -95,6 +103,9 @@ class Verdicts:
 
     def _succeed(self, record: Record, operation: Operation) -> Outcome:
         pending = record.pending
+        if pending and pending.action == Action.DELETE.value:
+            gone = operation.external_id
+            return self.deleted(record, keeps_row=bool(pending.spec), only=gone)
         done = finished(record, operation, now=self._ledger.now())
         data = {
             "status": "succeeded",
@@ -104,6 +115,15 @@ class Verdicts:
         }
         self._ledger.write("verdict", done, address=done.address, data=data)
         return Outcome(Result.DONE, operation.message, done)
+
+    def deleted(self, record: Record, *, keeps_row: bool, only: str = "") -> Outcome:
+        """Its objects are gone, or `only` one of a series. The row goes with the last of them,
+        unless the object is to be made again."""
+        left = without_objects(record, only or None)
+        after = left if keeps_row or remote_objects(left) else None
+        data = {"status": "succeeded", "action": "delete", "external_id": record.external_id}
+        self._ledger.write("verdict", after, address=record.address, data=data)
+        return Outcome(Result.DONE, record=after)
 
     def fail(self, record: Record, message: str, *, transient: bool) -> Outcome:
         after = failed(record, message, transient=transient, now=self._ledger.now())
