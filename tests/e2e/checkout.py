@@ -45,10 +45,10 @@ class Checkout:
         return out.getvalue()
 
     def shell(self, line: str, *, expect: int = 0) -> str:
-        """Stdout of a line of bash, `loopwright` being the one under test, in a process."""
-        binaries = self.folder / ".test-bin"
+        """Stdout of a line of bash; `loopwright`, also in `.venv/bin`, is the one under test."""
+        binaries = self.folder / ".venv/bin"
         if not binaries.exists():
-            binaries.mkdir()
+            binaries.mkdir(parents=True)
             script = f'#!/bin/sh\nexec "{sys.executable}" -m loopwright "$@"\n'
             (binaries / "loopwright").write_text(script)
             (binaries / "loopwright").chmod(0o755)
