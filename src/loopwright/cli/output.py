@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from loopwright.errors import LoopwrightError, ManifestError
 
 MASK = "****"
-_SHORTEST = 6
-"""A shorter value would mask ordinary words."""
-
 _secrets: set[str] = set()
 
 
 def remember_secret(value: str) -> None:
     """Mask a value, and its base64 and URL-encoded forms, in all later output."""
-    if len(value) < _SHORTEST:
-        return
-    raw = value.encode()
-    _secrets.update(
-        {
-            value,
-            quote(value, safe=""),
-            base64.b64encode(raw).decode(),
-            base64.urlsafe_b64encode(raw).decode(),
-        }
-    )
+    from loopwright.manifests.secrets import forms
+
+    _secrets.update(forms(value))
 
 
 def masked(text: str) -> str:

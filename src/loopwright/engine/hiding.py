@@ -5,20 +5,15 @@ What reaches a terminal is masked once more there; state, journal and events are
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel
 
 from loopwright.errors import LoopwrightError
-from loopwright.manifests.secrets import MASK, SecretRef
+from loopwright.manifests.secrets import MASK, SecretRef, forms
 from loopwright.resources.base import Resource
-
-_SHORTEST = 6
-"""A shorter value would hide ordinary words."""
 
 
 class Hiding:
@@ -44,22 +39,8 @@ class Hiding:
                     value = reference.resolve(self._environ, resource.base_dir).reveal()
                 except LoopwrightError:
                     continue  # what cannot be read cannot be told either
-                if len(value) >= _SHORTEST:
-                    found |= forms(value)
+                found |= forms(value)
         return tuple(sorted(found, key=lambda value: (-len(value), value)))
-
-
-def forms(value: str) -> set[str]:
-    """A secret as it may appear in a text."""
-    raw = value.encode()
-    return {
-        value,
-        quote(value),
-        quote(value, safe=""),
-        quote_plus(value),
-        base64.b64encode(raw).decode(),
-        base64.urlsafe_b64encode(raw).decode(),
-    }
 
 
 def _references(value: Any) -> Iterator[SecretRef]:

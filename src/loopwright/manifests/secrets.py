@@ -5,11 +5,13 @@ A secret's text appears in no message, repr or source line made here.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, quote_plus
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -47,6 +49,25 @@ _NAMED_HEAD = re.compile(
     r"""["']?[ \t]*:[ \t]+(?=[^\s{\[&*#|>])"""
 )
 _LINE_REST = re.compile(r"[^\r\n]*")
+
+
+_SHORTEST = 6
+"""A shorter value would hide ordinary words."""
+
+
+def forms(value: str) -> set[str]:
+    """A secret as it may appear in a text: plain, base64, URL-encoded. None of a short one."""
+    if len(value) < _SHORTEST:
+        return set()
+    raw = value.encode()
+    return {
+        value,
+        quote(value),
+        quote(value, safe=""),
+        quote_plus(value),
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode(),
+    }
 
 
 class SecretValue:
