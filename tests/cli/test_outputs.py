@@ -131,6 +131,7 @@ def test_errors_say_what_to_do(applied: Shell) -> None:
     for arguments, told in (
         (["why", "Dataset/sett"], "did you mean Dataset/set?"),
         (["plan", "-t", "Dataset/sett"], "did you mean Dataset/set?"),
+        (["plan", "--replace", "Lake/main"], "Lake/main is not run"),
         (["get", "Datset"], "did you mean Dataset?"),
         (["describe", "set"], "write Kind/name"),
         (["logs", "Lake/mian"], "is not recorded"),

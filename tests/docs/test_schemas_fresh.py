@@ -1,10 +1,11 @@
-"""What is generated and committed, `schemas/` and docs/kinds.md, says what the models say now."""
+"""What is generated and committed says what the models and the commands say now."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
+import commands_page
 import kinds_page
 import pytest
 
@@ -17,7 +18,8 @@ HOME = Path(__file__).resolve().parents[2]
 @cache
 def generated() -> dict[str, bytes]:
     files = {f"schemas/{name}": content for name, content in schema_files().items()}
-    return files | {"docs/kinds.md": kinds_page.page().encode()}
+    pages = {"docs/kinds.md": kinds_page.page(), "docs/commands.md": commands_page.page()}
+    return files | {name: page.encode() for name, page in pages.items()}
 
 
 @pytest.mark.parametrize("path", sorted(generated()))

@@ -143,7 +143,7 @@ def selection_options(command: _Command) -> _Command:
         ),
         click.option("--no-refresh", is_flag=True, help="Plan from state alone."),
         click.option(
-            "--replace", "replaces", multiple=True, metavar="ADDRESS", help="Run or make it again."
+            "--replace", "replaces", multiple=True, metavar="ADDRESS", help="Run it again, though nothing changed."
         ),
         click.option(
             "--exclude",

@@ -13,12 +13,14 @@ from loopwright.resources.address import Address
 def chosen(situation: Situation) -> set[Address]:
     """The addresses the selectors leave; targets bring what they need along.
 
-    Raises PlanError for an address that is neither declared nor recorded.
+    Raises PlanError for an address that is neither declared nor recorded, or for one that is
+    to be run again and never runs.
     """
     selection = situation.selection
     targets = _known(situation, selection.targets)
     excludes = _known(situation, selection.excludes)
-    _known(situation, selection.replaces)
+    for address in _known(situation, selection.replaces):
+        _check_is_run(situation, address)
     chosen = situation.graph.closure(targets) if selection.targets else set(situation.graph.order)
     return chosen - situation.graph.closure(excludes, downstream=True)
 
@@ -40,3 +42,12 @@ def _known(situation: Situation, texts: Iterable[str]) -> list[Address]:
             )
         found.append(address)
     return found
+
+
+def _check_is_run(situation: Situation, address: Address) -> None:
+    resource = situation.graph.resources.get(address)
+    if resource is not None and not resource.nature.is_run:
+        raise PlanError(
+            f"--replace runs something again, and {address} is not run",
+            hint="edit it, or remove it from the manifests and declare it anew",
+        )
