@@ -143,7 +143,11 @@ def selection_options(command: _Command) -> _Command:
         ),
         click.option("--no-refresh", is_flag=True, help="Plan from state alone."),
         click.option(
-            "--replace", "replaces", multiple=True, metavar="ADDRESS", help="Run it again, though nothing changed."
+            "--replace",
+            "replaces",
+            multiple=True,
+            metavar="ADDRESS",
+            help="Run it again, though nothing changed.",
         ),
         click.option(
             "--exclude",
