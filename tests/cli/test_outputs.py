@@ -86,6 +86,16 @@ def test_the_next_command_of_a_plan_can_be_pasted(loopwright: Shell) -> None:
     assert "Next        loopwright destroy\n" in loopwright("plan", "--destroy").out
 
 
+def test_an_edit_of_a_run_is_told_field_by_field(applied: Shell, tmp_path: Path) -> None:
+    write(tmp_path, provider(), LAKE, dataset("{ratio: 0.3}"), export())
+    edit = "sampling.ratio: 0.2 -> 0.3"
+    assert f"\n    {edit}\n" in applied("diff").out
+    opened = applied("plan", "-v").out
+    assert f" {edit}\n" in opened
+    assert "format: sft" not in opened
+    assert "format: sft  (unchanged)" in applied("plan", "-vv").out
+
+
 def test_stdin_holds_manifests(loopwright: Shell, tmp_path: Path) -> None:
     text = (tmp_path / "all.yaml").read_text()
     (tmp_path / "all.yaml").unlink()

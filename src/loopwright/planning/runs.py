@@ -176,7 +176,12 @@ def _run(context: _Context, reason: str) -> Change:
     number = (context.record.newest.number if context.record and context.record.newest else 0) + 1
     estimate = context.base.estimate
     change = replace(
-        context.base, action=Action.RUN, reason=reason, revision=label(number), external_id=""
+        context.base,
+        action=Action.RUN,
+        reason=reason,
+        fields=_edits(context),
+        revision=label(number),
+        external_id="",
     )
     if estimate and estimate.waiting:
         return replace(
@@ -208,20 +213,27 @@ def _within_budget(context: _Context, change: Change) -> Change:
 def _why_changed(context: _Context, current: Revision | None) -> str:
     if current is None:
         return "new"
-    skip = marked_fields(type(context.resource.spec), "policy") | marked_fields(
-        type(context.resource.spec), "cosmetic"
-    )
-    edits = tuple(
-        change
-        for change in compare(current.spec, context.base.desired)
-        if change.path.partition(".")[0] not in skip
-    )
+    edits = _edits(context)
     if edits:
         return because(edits)
     for path in sorted(current.inputs.keys() | context.inputs.keys()):
         if current.inputs.get(path) != context.inputs.get(path):
             return f"{path} points at something new"
     return "its input files changed"
+
+
+def _edits(context: _Context) -> tuple[FieldChange, ...]:
+    """What decides the result and was written otherwise when the current revision was made."""
+    current = context.record.current_revision if context.record else None
+    if current is None:
+        return ()
+    spec = type(context.resource.spec)
+    skip = marked_fields(spec, "policy") | marked_fields(spec, "cosmetic")
+    return tuple(
+        change
+        for change in compare(current.spec, context.base.desired)
+        if change.path.partition(".")[0] not in skip
+    )
 
 
 def _finished(record: Record, wanted: str) -> Revision | None:

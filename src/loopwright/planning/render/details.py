@@ -31,20 +31,18 @@ def declared(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def stated_fields(change: Change) -> list[str]:
-    """What a create, a run or a delete says of its object, as `path: value`."""
-    if change.action in (Action.CREATE, Action.RUN, Action.DELETE):
-        changed = {field.path for field in change.fields}
-        return [
-            f"{path}: {value_words(value)}"
-            for path, value in declared(change.desired)
-            if path not in changed
-        ]
+    """What a create, a first run or a delete says of its object, as `path: value`."""
+    is_first = change.action is Action.RUN and not change.fields
+    if is_first or change.action in (Action.CREATE, Action.DELETE):
+        return [f"{path}: {value_words(value)}" for path, value in declared(change.desired)]
     return []
 
 
 def unchanged_fields(change: Change) -> list[str]:
-    """Declared fields that an update or replace leaves as they are."""
-    if change.action not in (Action.UPDATE, Action.REPLACE, Action.PROMOTE, Action.ADOPT):
+    """Declared fields that an update, a replace or a new revision leaves as they are."""
+    is_edited_run = change.action is Action.RUN and bool(change.fields)
+    edits = (Action.UPDATE, Action.REPLACE, Action.PROMOTE, Action.ADOPT)
+    if not is_edited_run and change.action not in edits:
         return []
     changed = tuple(field.path for field in change.fields)
     return [
