@@ -93,7 +93,7 @@ def test_an_edit_of_a_run_is_told_field_by_field(applied: Shell, tmp_path: Path)
     opened = applied("plan", "-v").out
     assert f" {edit}\n" in opened
     assert "format: sft" not in opened
-    assert "format: sft  (unchanged)" in applied("plan", "-vv").out
+    assert "format: sft (unchanged)" in applied("plan", "-vv").out
 
 
 def test_stdin_holds_manifests(loopwright: Shell, tmp_path: Path) -> None:

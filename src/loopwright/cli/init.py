@@ -73,6 +73,9 @@ _EXCHANGES = (
     ("耳机保修多久？", "自购买之日起两年。"),
 )
 
+_FIRST_CALL = 1_790_000_000
+"""Unix seconds; one call a minute from here."""
+
 _IGNORED = """\
 # State, keys and data of loopwright: this machine's own. Back up the keys elsewhere.
 .loopwright/
@@ -85,6 +88,7 @@ def _calls() -> str:
         json.dumps(
             {
                 "endpoint": "support-chat",
+                "created": _FIRST_CALL + 60 * number,
                 "messages": [
                     {"role": "user", "content": asked},
                     {"role": "assistant", "content": answer},
@@ -93,7 +97,7 @@ def _calls() -> str:
             ensure_ascii=False,
         )
         + "\n"
-        for asked, answer in _EXCHANGES
+        for number, (asked, answer) in enumerate(_EXCHANGES)
     )
 
 
