@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from checkout import Checkout, copy_of
 
-from support.readme import blocks, without_installing
+from support.readme import READMES, blocks, outputs, without_installing
 
 APPLY, LOOK = (without_installing(blocks("README.md")[0][0]), blocks("README.md")[1])
 
@@ -29,7 +29,8 @@ def digest(checkout: Checkout) -> str:
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = clone(tmp_path_factory.mktemp("quickstart") / "loopwright")
     said = checkout.shell(APPLY)
-    assert said.splitlines()[-1] == "Next: loopwright dataset show ticket-router"
+    for page in READMES:
+        assert said.endswith(outputs(page)[0]), f"{page} shows another end"
     return checkout
 
 
@@ -46,8 +47,10 @@ def test_the_first_command_ends_in_a_version_and_files_ready_to_train_on(
     ]
     assert len(lines) == version["rows"] > 500
     assert {line["messages"][-1]["role"] for line in lines} == {"assistant"}
-    manifest = applied.folder / ".loopwright/default/datasets/ticket-router/v1/manifest.json"
-    assert json.loads(manifest.read_text())["digest"] == version["digest"]
+    made = applied.folder / ".loopwright/default/datasets/ticket-router/v1"
+    assert json.loads((made / "manifest.json").read_text())["digest"] == version["digest"]
+    assert (made / "train.jsonl").read_bytes() == (folder / "train.jsonl").read_bytes()
+    assert "as it was written" in applied.run("lake verify")
     key = applied.folder / ".loopwright/keys/support.key"
     assert key.stat().st_mode & 0o077 == 0
 

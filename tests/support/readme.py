@@ -1,4 +1,4 @@
-"""The command lines that a Markdown page shows: what is in its `bash` blocks."""
+"""The command lines that a Markdown page shows, in its `bash` blocks, and their output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-CN.md")
-_BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def text(page: str) -> str:
@@ -17,7 +17,14 @@ def text(page: str) -> str:
 
 def blocks(page: str) -> list[list[str]]:
     """The lines of each block of shell commands, in the order of the page."""
-    return [found.splitlines() for found in _BLOCK.findall(text(page))]
+    return [
+        found.splitlines() for language, found in _BLOCK.findall(text(page)) if language == "bash"
+    ]
+
+
+def outputs(page: str) -> list[str]:
+    """What blocks without a language show: output of a command, pictures."""
+    return [found for language, found in _BLOCK.findall(text(page)) if not language]
 
 
 def without_installing(line: str) -> str:
