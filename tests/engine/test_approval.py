@@ -56,6 +56,14 @@ def test_what_is_rejected_stays_out_and_is_not_asked_again(project: TestProject)
     assert project.apply(manual()).exit_code == ExitCode.DONE
 
 
+def test_a_rejection_can_be_taken_back(project: TestProject) -> None:
+    project.apply(manual())
+    _say(project, approves=False)
+    _say(project, approves=True)
+    project.apply(manual())
+    assert project.record("Endpoint/prod").promoted["value"] == {"model": "Model/router@1"}
+
+
 def test_there_is_nothing_to_say_of_what_serves_already(project: TestProject) -> None:
     project.apply(manual())
     _say(project, approves=True)

@@ -183,6 +183,7 @@ def decide(
     promoted = dict(record.promoted)
     if approves:
         promoted["approved"] = chosen
+        promoted["rejected"] = [known for known in promoted.get("rejected", ()) if known != chosen]
     else:
         promoted["rejected"] = sorted({*promoted.get("rejected", ()), chosen})
     after = replace(record, promoted=promoted, updated_at=to_text(clock.now()))
