@@ -196,7 +196,7 @@ def session(
     """The state, under the lease. Raises StateLockedError saying who holds it."""
     from loopwright.state.lease import current_holder
 
-    with workspace.state().session(
+    with workspace.session(
         holder=current_holder(), command=command, wait_seconds=wait_seconds
     ) as opened:
         yield opened

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopwright.clock import Clock, SystemClock
 from loopwright.errors import ManifestError
@@ -18,6 +20,9 @@ from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
 from loopwright.state.sqlite import SqliteState, open_state
 from loopwright.state.store import StateReader
+
+if TYPE_CHECKING:
+    from loopwright.state.session import SqliteSession
 
 STATE_FOLDER = ".loopwright"
 PROJECT_FILE = "loopwright.yaml"
@@ -43,6 +48,23 @@ class Workspace:
     @property
     def state_dir(self) -> Path:
         return self.project_dir / STATE_FOLDER / self.environment
+
+    @contextmanager
+    def session(
+        self, *, holder: str, command: str, wait_seconds: float = 0
+    ) -> Iterator[SqliteSession]:
+        """The state, to write to, under the lease. Raises StateLockedError saying who holds it."""
+        with self.state().session(
+            holder=holder, command=command, wait_seconds=wait_seconds
+        ) as opened:
+            self._keep_out_of_git()
+            yield opened
+
+    def _keep_out_of_git(self) -> None:
+        """State and keys are nobody's to commit; a folder that says so needs no care."""
+        path = self.project_dir / STATE_FOLDER / ".gitignore"
+        if not path.exists():
+            path.write_text("*\n")
 
     @cached_property
     def _state(self) -> SqliteState:

@@ -109,7 +109,7 @@ class Passes:
             if not _writes(plan):
                 code = plan.exit_code(detailed=True)
                 return replace(began, ending=Ending.UNCHANGED, exit_code=code, plan=plan, held=held)
-        with state.session(holder=current_holder(), command="watch") as session:
+        with self._workspace.session(holder=current_holder(), command="watch") as session:
             return self._under_lease(session, good, began, fought)
 
     def _under_lease(
