@@ -238,6 +238,26 @@ def failed(record: Record, error: str, *, transient: bool, now: str) -> Record:
     )
 
 
+def cancelled(record: Record, operation: Operation, *, now: str) -> Record:
+    """The record after a running run was stopped on purpose; what was in use stays in use."""
+    pending = record.pending
+    if pending is None or pending.revision is None:
+        raise AssertionError("only a pending run can be cancelled")
+    stopped = Revision(
+        number=pending.revision,
+        fingerprint=pending.fingerprint,
+        status=RunStatus.CANCELLED,
+        external_id=operation.external_id,
+        spec=pending.spec,
+        inputs=pending.inputs,
+        reason=pending.reason,
+        error="cancelled",
+        started_at=pending.since,
+        finished_at=now,
+    )
+    return replace(record, revisions=(*record.revisions, stopped))
+
+
 def conditions(
     record: Record, now: str, *, ready: bool, reason: str = "", message: str = ""
 ) -> tuple[Condition, ...]:

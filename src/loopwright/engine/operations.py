@@ -9,6 +9,7 @@ from loopwright.engine.calls import Caller
 from loopwright.engine.events import Listener
 from loopwright.engine.ledger import (
     Ledger,
+    cancelled,
     described,
     operation_from_json,
     operation_key,
@@ -17,12 +18,13 @@ from loopwright.engine.ledger import (
 )
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.targets import Targets
-from loopwright.engine.verdicts import Outcome, Result, Verdicts, both_ways_out
+from loopwright.engine.verdicts import Outcome, Result, Verdicts
 from loopwright.errors import PermanentError, ProviderError, TransientError
 from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
 from loopwright.planning.diff import covers
+from loopwright.planning.doubt import both_ways_out
 from loopwright.planning.removal import remote_objects
 from loopwright.providers.base import (
     FieldChange,
@@ -174,6 +176,7 @@ class Operator:
             replace(change, action=Action.DELETE),
             serial=self.ledger.session.serial,
         )
+        record = self._stopped(record)
         if remote_objects(record) and not change.keeps_remote:
             record = self.ledger.intend(
                 record,
@@ -212,15 +215,23 @@ class Operator:
         """Let go of it; a running operation is cancelled first where the provider can."""
         if record is None:
             return Outcome(Result.DONE)
-        if record.pending and record.pending.sent:
-            adapter = self.caller.adapter(record)
-            if isinstance(adapter, SupportsCancel):
-                operation = operation_from_json(record.pending.operation)
-                self.caller.call(record, adapter.cancel, self._pending_target(record), operation)
+        record = self._stopped(record)
         after = replace(record, retained=True, pending=None) if change.keeps_remote else None
         data = {"reason": change.reason}
         self.ledger.write("forgotten", after, address=record.address, data=data)
         return Outcome(Result.DONE, record=after)
+
+    def _stopped(self, record: Record) -> Record:
+        """Cancel what is being made of it where the provider can; what was made is known of."""
+        pending = record.pending
+        if pending is None or not pending.sent or pending.action == Action.DELETE.value:
+            return record
+        adapter, operation = self.caller.adapter(record), operation_from_json(pending.operation)
+        if isinstance(adapter, SupportsCancel):
+            self.caller.call(record, adapter.cancel, self._pending_target(record), operation)
+        if pending.revision is None:
+            return replace(record, external_id=record.external_id or operation.external_id)
+        return cancelled(record, operation, now=self.ledger.now())
 
     def _reuse(self, change: Change, record: Record) -> Outcome:
         """Point at an earlier run that had the same fingerprint: nothing is run."""

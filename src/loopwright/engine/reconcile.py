@@ -172,7 +172,7 @@ class Reconciler:
             if record.pending and not self.stop.is_set():
                 outcome = operator.resume(record)
                 resumed.append(address)
-                if outcome.result is not Result.RUNNING:
+                if outcome.result is Result.DONE:
                     self._tell(EventType.RESUMED, run, str(address), outcome.message)
         return resumed
 
@@ -200,8 +200,17 @@ class Reconciler:
             stop=self.stop,
             spending=spending,
         )
-        running = [record for record in operator.ledger.records.values() if record.pending]
-        applier.adopt_running(running)
+        leaving = {
+            change.address
+            for change in plan.changes
+            if change.action in (Action.DELETE, Action.FORGET)
+        }
+        applier.adopt_running(
+            record
+            for record in operator.ledger.records.values()
+            if record.pending
+            and (record.address not in leaving or record.pending.action == Action.DELETE.value)
+        )
         writes = any(change.action.writes for change in plan.changes)
         if writes:
             operator.ledger.note("started", data={"changes": len(plan.pending)})

@@ -16,6 +16,7 @@ from loopwright.engine.ledger import (
 )
 from loopwright.errors import AmbiguousError, ProviderError, TransientError
 from loopwright.planning.change import Action
+from loopwright.planning.doubt import both_ways_out
 from loopwright.planning.removal import remote_objects
 from loopwright.providers.base import Idempotency, Operation, OperationStatus, Progress
 from loopwright.state.records import Pending, Record
@@ -142,13 +143,3 @@ def _same(pending: Pending, operation: Operation) -> bool:
 
 def _explained(error: ProviderError) -> str:
     return f"{error.message}; {error.hint}" if error.hint else error.message
-
-
-def both_ways_out(record: Record) -> str:
-    """What a person is told of a create that nobody can look up."""
-    action = record.pending.action if record.pending else "create"
-    return (
-        f"the answer to {action} {record.address} was lost and {record.provider} cannot say "
-        f"whether it took effect. If it exists: loopwright adopt {record.address} --id ID. "
-        f"If it does not: loopwright adopt {record.address} --absent"
-    )

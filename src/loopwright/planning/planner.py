@@ -12,6 +12,7 @@ from typing import Any
 
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change, Drift, Obstacle, Unknown
+from loopwright.planning.doubt import both_ways_out, is_in_doubt
 from loopwright.planning.outlook import revision_digest
 from loopwright.planning.plan import Plan, Quiet
 from loopwright.planning.promotion import decide_promotion, effective_spec, promoted_fields
@@ -164,6 +165,8 @@ class Planner:
         missing = self._missing_version(address, unknown)
         if missing:
             return replace(base, obstacle=Obstacle.UPSTREAM, reason=missing)
+        if record and is_in_doubt(record, self.situation.capabilities.get(address)):
+            return replace(base, obstacle=Obstacle.DECISION, reason=both_ways_out(record))
         if record and record.pending:
             begun = record.pending
             return replace(

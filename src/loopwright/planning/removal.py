@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 
 from loopwright.errors import RefusedError
 from loopwright.planning.change import Action, Change, Obstacle
+from loopwright.planning.doubt import both_ways_out, is_in_doubt
 from loopwright.planning.situation import Situation
 from loopwright.providers.base import Capabilities
 from loopwright.resources.address import Address
@@ -58,6 +59,9 @@ def _removal(situation: Situation, address: Address, record: Record) -> Change:
     kind = resource_class(address.kind)
     keeps = record.keeps_remote and not situation.selection.delete_data
     capabilities = situation.capabilities.get(address, Capabilities())
+    if is_in_doubt(record, capabilities):
+        change = _delete(record, both_ways_out(record))
+        return replace(change, in_world=True, obstacle=Obstacle.DECISION)
     if record.prevent_destroy and not keeps:
         change = _delete(record, f"{why}{where}")
         return replace(
@@ -93,6 +97,8 @@ def remote_objects(record: Record) -> dict[str, int | None]:
     }
     if record.external_id:
         found.setdefault(record.external_id, record.current)
+    if record.pending and (being_made := record.pending.operation.get("external_id")):
+        found.setdefault(being_made, record.pending.revision)
     return found
 
 
