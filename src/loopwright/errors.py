@@ -60,10 +60,6 @@ class ManifestError(LoopwrightError):
         self.diagnostics = tuple(diagnostics)
 
 
-class GraphError(LoopwrightError):
-    """References between resources do not make a graph that can be applied."""
-
-
 class StateError(LoopwrightError):
     """The state cannot be read or written."""
 

@@ -14,7 +14,6 @@ class EventType(StrEnum):
     """Transitions only; `progress` is the one that may repeat."""
 
     PASS_STARTED = "pass-started"
-    PLANNED = "planned"
     STARTED = "started"
     PROGRESS = "progress"
     RETRYING = "retrying"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import orjson
 
 from loopwright.errors import PlanError, StalePlanError
 from loopwright.hashing import digest
-from loopwright.planning.change import Change
 from loopwright.planning.plan import Plan
 from loopwright.planning.render.json import from_document, to_document
 from loopwright.state.store import StateReader
@@ -145,11 +143,13 @@ def _subset(old: Plan, now: Plan) -> Plan:
 
 def _essence(plan: Plan) -> list[Any]:
     """What decides what is done: not wording, not numbers that move by themselves."""
-    keep: Callable[[Change], Any] = lambda change: (  # noqa: E731 - a key, used once below
-        str(change.address),
-        change.action.value,
-        change.stage,
-        change.fingerprint,
-        [(field.path, str(field.after)) for field in change.fields],
-    )
-    return [keep(change) for change in plan.pending]
+    return [
+        (
+            str(change.address),
+            change.action.value,
+            change.stage,
+            change.fingerprint,
+            [(field.path, str(field.after)) for field in change.fields],
+        )
+        for change in plan.pending
+    ]

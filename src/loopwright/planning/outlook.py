@@ -14,9 +14,6 @@ from loopwright.resources.base import Resource
 from loopwright.resources.markers import Edge
 from loopwright.state.records import Record, Revision, RunStatus
 
-Inputs = Mapping[str, "str | Unknown"]
-"""Field path -> digest or id of what it points at, or what is known of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Outlook:

@@ -300,10 +300,5 @@ class Planner:
         return False
 
 
-def build_plan(situation: Situation) -> Plan:
-    """The plan of a situation, without keeping the planner."""
-    return Planner(situation).plan()
-
-
 def _to_seconds(moment: str) -> str:
     return f"{moment[:19]}Z"
