@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lake_world import calls, data_files, ids, new_lake, table
+from lake_world import MASTER, calls, data_files, ids, new_lake, table
 
 from loopwright.errors import LakeIntegrityError
 from loopwright.lake.columns import COLUMNS
 from loopwright.lake.compaction import compact
 from loopwright.lake.ingest import append
+from loopwright.lake.store import Lake
 
 # What a merge of a few small files can make of the target: all, some, or nothing is too large.
 TARGETS = st.sampled_from([1 << 30, 90_000, 50_000, 1])
@@ -100,3 +101,42 @@ def test_what_crashed_writes_left_is_named_and_cleared(tmp_path: Path) -> None:
     assert lake.verify() == [f"{stray.relative_to(tmp_path)} is not in the manifest"]
     assert compact(lake).cleared == 1
     assert lake.verify() == []
+
+
+@pytest.mark.parametrize(
+    "lost", [["000000000002.json"], ["000000000001.json", "000000000002.json"]]
+)
+def test_a_lake_whose_newest_commits_are_lost_is_refused_and_keeps_its_files(
+    tmp_path: Path, lost: list[str]
+) -> None:
+    lake = new_lake(tmp_path)
+    append(lake, calls(1))
+    append(lake, calls(2))
+    files = data_files(lake)
+    for name in lost:
+        (tmp_path / "manifest" / name).unlink()
+    actions = [
+        lambda: compact(lake),
+        lambda: append(lake, calls(3)),
+        lake.status,
+        lake.snapshot,
+        lambda: Lake.open(tmp_path, master=MASTER),
+    ]
+    for action in actions:
+        with pytest.raises(LakeIntegrityError, match=r"000000000002\.json is missing"):
+            action()
+    assert "000000000002.json is missing" in lake.verify()[0]
+    assert all(path.exists() for path in files)
+
+
+def test_nothing_whole_is_cleared_where_nothing_vouches_for_the_head(tmp_path: Path) -> None:
+    lake = new_lake(tmp_path)
+    append(lake, calls(1))
+    (file,) = data_files(lake)
+    (tmp_path / "manifest-head.json").unlink()
+    (tmp_path / "manifest/000000000001.json").unlink()
+    half = file.with_name(".half.parquet.0123.tmp")
+    half.write_bytes(b"half a file")
+    assert compact(lake).cleared == 1
+    assert file.exists()
+    assert not half.exists()

@@ -115,3 +115,43 @@ def test_a_commit_replaced_by_a_sealed_one_of_another_history_is_named(tmp_path:
     shutil.copyfile(other.folder / "000000000002.json", log.folder / "000000000002.json")
     with pytest.raises(LakeIntegrityError, match=r"000000000002\.json is not the one"):
         log.head()
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5], ids=["the newest", "two", "all"])
+def test_commits_lost_at_the_end_are_named(tmp_path: Path, lost: int) -> None:
+    log = manifest(tmp_path)
+    head = fill(log, 5)
+    for number in range(6 - lost, 6):
+        (tmp_path / f"{number:012}.json").unlink()
+    for look in (log.head, log.check_end, lambda: log.last_seq_at(START)):
+        with pytest.raises(LakeIntegrityError, match=r"000000000005\.json is missing"):
+            look()
+    assert "000000000005.json is missing" in log.findings()[0]
+    log.commit(head, added=(file("new"),), last_seq=6, at=START)
+    with pytest.raises(LakeIntegrityError, match=r"000000000005\.json is missing"):
+        log.head()
+
+
+def test_what_is_remembered_may_lag_and_catches_up(tmp_path: Path) -> None:
+    log = manifest(tmp_path)
+    head = fill(log, 2)
+    memory = tmp_path.with_name(f"{tmp_path.name}-head.json")
+    before = memory.read_bytes()
+    newest = log.commit(head, added=(file("x"),), last_seq=3, at=START)
+    memory.write_bytes(before)  # died right after the commit
+    assert log.head() == newest
+    log.remember(newest)
+    (tmp_path / "000000000003.json").unlink()
+    with pytest.raises(LakeIntegrityError, match=r"000000000003\.json is missing"):
+        log.head()
+
+
+def test_a_newest_commit_of_another_history_is_named(tmp_path: Path) -> None:
+    log, other = manifest(tmp_path / "a"), manifest(tmp_path / "b")
+    for folder in (log.folder, other.folder):
+        folder.mkdir()
+    fill(log, 2)
+    other.commit(fill(other, 1), added=(file("x"),), last_seq=2, at=START)
+    shutil.copyfile(other.folder / "000000000002.json", log.folder / "000000000002.json")
+    with pytest.raises(LakeIntegrityError, match=r"000000000002\.json is not the one"):
+        log.head()

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from loopwright.errors import LakeIntegrityError
 from loopwright.lake.columns import COLUMNS
+from loopwright.lake.disk import is_temporary
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.reading import Selection
 from loopwright.lake.store import Lake
@@ -104,8 +105,18 @@ def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
 
 
 def _clear(lake: Lake, head: Head) -> int:
-    """Remove what crashed writes left under calls/; under the lock nobody is writing there."""
-    strays = lake.stray_files(head.files)
+    """Remove what crashed writes left under calls/; under the lock nobody is writing there.
+
+    A file that no commit names may be one whose commit was lost: where nothing vouches that the
+    head is the newest commit, only temporary files go.
+    """
+    vouched = lake.manifest.remembered() is not None
+    lake.manifest.remember(head)
+    strays = [
+        path
+        for path in sorted(lake.stray_files(head.files))
+        if vouched or is_temporary(lake.root / path)
+    ]
     for path in strays:
         lake.disk.discard(lake.root / path)
     return len(strays)

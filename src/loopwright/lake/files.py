@@ -2,13 +2,15 @@
 
 A chain of numbered commits, each one small JSON file that is created whole or not at all, names
 its predecessor's seal and is sealed under a lake key; every so often a commit lists all files, so
-that reading the newest state is short. Knows no Parquet.
+that reading the newest state is short. Which commit is the newest is remembered beside the folder
+too: a chain does not show that its end is gone. Knows no Parquet.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -91,11 +93,23 @@ class Head:
 EMPTY = Head(0, None, 0, _START, ())
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The newest commit as it is written down beside the manifest's folder."""
+
+    number: int
+    seal: str
+
+
+_REMEMBERED = TypeAdapter(Remembered)
+
+
 class FileManifest:
     """The commits of one lake. Committing needs the lake's lock; reading needs nothing."""
 
     def __init__(self, folder: Path, *, secret: bytes, disk: Disk) -> None:
         self.folder = folder
+        self._memory = folder.with_name(f"{folder.name}-head.json")
         self._secret = secret
         self._disk = disk
 
@@ -152,7 +166,33 @@ class FileManifest:
         body["seal"] = self._seal(body)
         if not self._disk.create_exclusive(self._path(number), orjson.dumps(body)):
             raise LakeError(f"cannot commit: {self._path(number)} was written by somebody else")
-        return Head(number, moment, last_seq, body["seal"], files)
+        made = Head(number, moment, last_seq, body["seal"], files)
+        with suppress(LakeError):  # the commit stands: what is remembered lags until the next one
+            self.remember(made)
+        return made
+
+    def remember(self, head: Head) -> None:
+        """Write down durably that this is the newest commit. Needs the lake's lock."""
+        noted = Remembered(head.number, head.seal)
+        if head.number and noted != self.remembered():
+            self._disk.write_atomic(self._memory, orjson.dumps(noted))
+
+    def remembered(self) -> Remembered | None:
+        """The newest commit that was written down: the head, or the one before after a crash."""
+        try:
+            return _REMEMBERED.validate_json(self._memory.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LakeError(f"cannot read {self._memory}: {error}") from error
+        except ValidationError as error:
+            raise LakeIntegrityError(
+                f"{self._memory} is damaged", hint="restore it from a backup"
+            ) from error
+
+    def check_end(self) -> None:
+        """Raises LakeIntegrityError that names what is missing at the end of the chain."""
+        self._newest_number()
 
     def findings(self) -> list[str]:
         """What is wrong with the chain of commits, from the newest back to the first."""
@@ -164,12 +204,18 @@ class FileManifest:
         return []
 
     def _backwards(self, number: int) -> Iterator[Commit]:
+        noted = self.remembered()
         expected: str | None = None
         for current in range(number, 0, -1):
             commit = self._load(current)
             if expected is not None and commit.seal != expected:
                 raise LakeIntegrityError(
                     f"manifest commit {self._path(current)} is not the one that its successor names"
+                )
+            if noted and noted.number == current and noted.seal != commit.seal:
+                raise LakeIntegrityError(
+                    f"manifest commit {self._path(current)} is not the one "
+                    f"that {self._memory} names"
                 )
             expected = commit.previous
             yield commit
@@ -195,11 +241,19 @@ class FileManifest:
         return hmac.digest(self._secret, canonical, "sha256").hex()
 
     def _newest_number(self) -> int:
+        noted = self.remembered()  # before looking: others may commit in between
         try:
             names = [path.stem for path in self.folder.iterdir() if path.suffix == ".json"]
         except FileNotFoundError as error:
             raise LakeIntegrityError(f"the manifest folder {self.folder} is missing") from error
-        return max((int(name) for name in names if name.isdigit()), default=0)
+        newest = max((int(name) for name in names if name.isdigit()), default=0)
+        if noted and newest < noted.number:
+            raise LakeIntegrityError(
+                f"manifest commit {self._path(noted.number)} is missing: "
+                f"{self._memory} names it, the newest one found is {newest}",
+                hint=f"restore {self.folder} from a backup; until then nothing is changed",
+            )
+        return newest
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:0{_DIGITS}d}.json"

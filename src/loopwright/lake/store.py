@@ -146,11 +146,16 @@ class Lake:
         clock: Clock | None = None,
         disk: Disk | None = None,
     ) -> Self:
-        """Raises LakeError when there is no lake in `root`, LakeKeyError on a wrong master key."""
+        """Raises LakeError when there is no lake in `root`, LakeKeyError on a wrong master key.
+
+        Raises LakeIntegrityError when the end of the file manifest is lost.
+        """
         disk = disk or Disk()
         settings = _read_settings(root)
         keys = KeyStore(_key_file(root), master=master, role=role, disk=disk)
-        return cls(root, settings=settings, keys=keys, clock=clock or SystemClock(), disk=disk)
+        lake = cls(root, settings=settings, keys=keys, clock=clock or SystemClock(), disk=disk)
+        lake.manifest.check_end()
+        return lake
 
     @property
     def lock_path(self) -> Path:
