@@ -69,6 +69,11 @@ def codes(manifests: ManifestSet) -> list[str]:
     return [one.code for one in manifests.diagnostics]
 
 
+def test_a_secret_on_the_command_line_is_told(project: Path) -> None:
+    manifests = load_here("-", stdin=KUSTOMIZE.encode(), var={"DB_PASSWORD": "hunter2"})
+    assert "secret-variable" in codes(manifests)
+
+
 def test_kustomize_output_is_taken_unchanged(project: Path) -> None:
     manifests = load_here("-", stdin=KUSTOMIZE.encode())
     assert not manifests.diagnostics

@@ -55,6 +55,27 @@ def test_masking_hides_a_secret_and_keeps_every_column(literal: str) -> None:
     assert masked(text).endswith(" # next\n")
 
 
+@pytest.mark.parametrize("address", ["http://bot:hunter2@host/x", "redis://:hunter2@host:6379"])
+def test_a_password_in_a_web_address_is_found_and_masked(address: str) -> None:
+    document = parse(Source("m.yaml", f"to: see {address}\n", Path())).documents[0]
+    (problem,) = find_literal_secrets(document)
+    assert (problem.code, problem.field) == ("literal-secret", "to")
+    assert "hunter2" not in str(problem.to_json())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://host:8080/a@b",
+        "ssh://git@host:22/repo",
+        "http://bot:${PASSWORD}@host/x",
+        "docker://ubuntu:22.04@sha256:0f",
+    ],
+)
+def test_a_web_address_without_a_password_is_no_secret(address: str) -> None:
+    assert not scan(f"to: {address}\n")
+
+
 def test_a_private_key_block_is_masked_to_its_end() -> None:
     text = "a: |\n  -----BEGIN PRIVATE KEY-----\n  MIIEvQIBADAN\n  -----END PRIVATE KEY-----\n"
     assert "MIIE" not in masked(text)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loopwright.manifests.source import Source
 from loopwright.manifests.variable_types import VariableDeclaration
-from loopwright.manifests.variables import Variables
+from loopwright.manifests.variables import Variables, secret_variables
 from loopwright.manifests.yaml import parse
 
 
@@ -108,6 +108,18 @@ def test_a_secret_of_the_process_environment_stays_out_of_manifests(name: str) -
     data, problems = substitute(f"a: '${{{name}}}'", Variables(environment={name: "hunter2"}))
     assert problems == [("secret-variable", "a")]
     assert "hunter2" not in str(data)
+
+
+@pytest.mark.parametrize("text", ["a: '${DB_PASSWORD}'", "a: b"])
+def test_a_variable_named_like_a_secret_is_refused_used_or_not(text: str) -> None:
+    for variables in (
+        Variables(cli={"DB_PASSWORD": "hunter2", "SPEED": "1"}),
+        Variables(files=[{"DB_PASSWORD": "hunter2"}]),
+    ):
+        (problem,) = secret_variables(variables)
+        assert (problem.code, problem.found) == ("secret-variable", "DB_PASSWORD")
+        assert "{env: DB_PASSWORD}" in problem.hint
+        assert "hunter2" not in str(problem.to_json()) + str(substitute(text, variables))
 
 
 def test_structures_and_broken_text_cannot_be_put_in() -> None:

@@ -18,7 +18,7 @@ from loopwright.manifests.project_file import read_project
 from loopwright.manifests.reader import PROJECT_FILE, Reader
 from loopwright.manifests.secrets import find_literal_secrets
 from loopwright.manifests.source import Source
-from loopwright.manifests.variables import Variables, unused_variables
+from loopwright.manifests.variables import Variables, secret_variables, unused_variables
 from loopwright.manifests.yaml import parse
 
 MAX_DOCUMENTS = 50_000
@@ -65,6 +65,7 @@ def load(
     given = Variables(cli=var or {}, files=files, environment=environ)
     project = read_project(reader.projects, given, environment)
     documents, found = _documents(reader.sources, project.variables)
+    found += secret_variables(given)
     found += unused_variables(project.variables, (*reader.sources, *reader.projects))
     data = project.document.data if project.document else {}
     hashes = sorted(sha256_hex(canonical_json(document.data)) for document in documents)

@@ -36,6 +36,8 @@ _SHAPES = {
     "a bearer token": r"\b[Bb]earer\s+eyJ[A-Za-z0-9._-]{10,}",
     "a Hugging Face token": r"\bhf_[A-Za-z0-9]{20,}",
     "a Google API key": r"\bAIza[A-Za-z0-9_-]{30,}",
+    # Not the `${NAME}` of a variable, which is judged by its value; nor `image:tag@sha256:...`.
+    "a password in a web address": r"""://[^\s/?#:@"'<>]*:(?!\$\{)[^\s/?#"'<>]+@(?!sha256:)""",
 }
 _SHAPE = re.compile("|".join(f"({pattern})" for pattern in _SHAPES.values()))
 _LABELS = tuple(_SHAPES)

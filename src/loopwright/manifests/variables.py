@@ -13,6 +13,7 @@ from typing import Any
 
 from loopwright.manifests.diagnostics import Diagnostic, Severity, nearest
 from loopwright.manifests.document import Document
+from loopwright.manifests.secrets import is_secret_name
 from loopwright.manifests.source import Source
 from loopwright.manifests.variable_types import Value, VariableDeclaration, as_given, converted
 
@@ -28,9 +29,20 @@ def _may_refer(document: Document) -> bool:
 
 
 def _how_to_set(name: str) -> str:
-    if _SECRET_NAME.search(name):
+    if _SECRET_NAME.search(name) or is_secret_name(name):
         return f"refer to it in a secret field: {{env: {name}}}"
     return f"set it with --var {name}=..., or declare it in loopwright.yaml with a default"
+
+
+def _is_refused(name: str, origin: str) -> bool:
+    """The environment was not written for manifests, so its names are judged more strictly."""
+    if origin == "the process environment":
+        return bool(_SECRET_NAME.search(name))
+    return origin in ("--var", "--var-file") and is_secret_name(name)
+
+
+def _refusal(name: str, origin: str) -> str:
+    return f"the variable `{name}` from {origin} looks like a secret and is not put into manifests"
 
 
 class _Refused(Exception):
@@ -133,13 +145,8 @@ class Variables:
         )
 
     def _typed(self, name: str, value: Any, origin: str) -> Value:
-        if origin == "the process environment" and _SECRET_NAME.search(name):
-            raise _Refused(
-                "secret-variable",
-                f"the environment variable `{name}` looks like a secret"
-                " and is not put into manifests",
-                hint=_how_to_set(name),
-            )
+        if _is_refused(name, origin):
+            raise _Refused("secret-variable", _refusal(name, origin), hint=_how_to_set(name))
         declaration = self.declared.get(name)
         try:
             if isinstance(value, str):
@@ -168,6 +175,23 @@ class Variables:
         for origin, values in self._origins:
             if origin != "the process environment":
                 yield from values
+
+
+def secret_variables(variables: Variables) -> list[Diagnostic]:
+    """An error for each --var and entry of a file that is named like a secret, used or not."""
+    given = [("--var", variables.cli), *(("--var-file", values) for values in variables.files)]
+    return [
+        Diagnostic(
+            Severity.ERROR,
+            "secret-variable",
+            _refusal(name, origin),
+            found=name,
+            hint=_how_to_set(name),
+        )
+        for origin, values in given
+        for name in values
+        if is_secret_name(name)
+    ]
 
 
 def unused_variables(variables: Variables, sources: Iterable[Source]) -> list[Diagnostic]:
