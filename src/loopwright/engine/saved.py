@@ -93,7 +93,8 @@ def check_fresh(saved: SavedPlan, now: Plan, reader: StateReader, *, resumes: bo
     foreign = _foreign_writes(saved, reader)
     if foreign and (foreign != "this plan" or not resumes):
         what = "it was applied already" if foreign == "this plan" else "the state moved on"
-        hint = "go on with --resume" if foreign == "this plan" else None
+        left = "go on with --resume" if now.pending else "nothing of it is left to do"
+        hint = left if foreign == "this plan" else None
         raise StalePlanError(f"the saved plan is stale: {what}", hint=hint or "plan again")
     if resumes:
         return _subset(old, now)
