@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from loopwright.errors import PermanentError, ProviderError
+from loopwright.lake.ingest import append
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.store import Lake
 from loopwright.providers.base import FieldChange, Observed, Severity, Target
@@ -17,6 +18,7 @@ from loopwright.providers.local.preflight import findings
 from support.local_worlds import LocalWorld, succeeded
 
 FIRST, SECOND = "11" * 32, "22" * 32
+CALL = {"call_id": "a", "ts": 0, "endpoint": "chat", "request": "{}", "response": "{}"}
 
 
 @pytest.fixture
@@ -77,6 +79,19 @@ def test_a_lost_key_is_named_and_never_replaced_by_a_new_one(world: LocalWorld) 
     assert not key.exists()
     told = [found.message for found in findings("here", world.provider.places)]
     assert any("keys/main.key is missing" in message for message in told)
+
+
+@pytest.mark.parametrize("lost", [".loopwright/keys/main.key", "lake/manifest/000000000001.json"])
+def test_a_lake_that_lost_what_it_cannot_be_read_without_is_no_lake_as_before(
+    world: LocalWorld, lost: str
+) -> None:
+    made = succeeded(world.made(_lake(world)))
+    lake = world.provider.open_lake("lake", made.outputs, role=Role.STANDARD)
+    append(lake, [CALL])
+    assert world.adapter("Lake").observe(_lake(world), "lake") is not None
+    (world.folder / lost).unlink()
+    with pytest.raises(PermanentError, match=f"{lost} is missing"):
+        world.adapter("Lake").observe(_lake(world), "lake")
 
 
 def test_a_wrong_key_is_told_as_one(world: LocalWorld) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from loopwright.errors import LakeKeyError, PermanentError
+from loopwright.lake.disk import Disk
 from loopwright.providers.base import (
     Capabilities,
     FieldChange,
@@ -39,10 +40,15 @@ class LakeAdapter:
         self._places = places
 
     def observe(self, target: Target, external_id: str | None) -> Observed | None:
-        """By folder; without an id the folder counts only when it bears our owner tag."""
+        """By folder; without an id the folder counts only when it bears our owner tag.
+
+        Raises PermanentError when ours cannot be read any more: its key or newest calls are lost.
+        """
         place = LakePlace.of(external_id or target.spec["storage"], self._places)
         with explained(target.address, "observe"):
             found = _observed(place)
+            if found and found.owner == target.owner:
+                self._check_whole(place, target)
         ours = found and (external_id or found.owner == target.owner)
         return found if ours else None
 
@@ -124,6 +130,16 @@ class LakeAdapter:
                 "write a folder in spec.storage, relative to the project, e.g. storage: lake"
                 + elsewhere("Lake"),
             )
+
+    def _check_whole(self, place: LakePlace, target: Target) -> None:
+        """A missing key file counts unless the manifest names another key by now."""
+        from loopwright.lake.files import FileManifest
+
+        settings, named = place.settings(), self._key_reference(target)
+        if settings and "file" in named and settings.master_key == named:
+            master_key(named, self._places, may_make=False)
+        # The end of the chain is checked without keys.
+        FileManifest(place.root / "manifest", secret=b"", disk=Disk()).check_end()
 
     def _held(self, place: LakePlace, target: Target) -> LakeSettings:
         """The settings as they hold in the lake now, whoever set them."""
