@@ -38,9 +38,13 @@ def _bounded(**envelope: Any) -> Project:
 
 
 def test_a_late_stage_that_would_leave_the_envelope_asks(project: TestProject) -> None:
-    outcome = project.apply(priced(), project=_bounded(cost=19))
+    outcome = project.apply(priced(), project=_bounded(cost=19), waits=False)
     assert outcome.exit_code == ExitCode.DECISION
     assert "over the approved 19" in outcome.applied.decisions[JOB]
+    assert project.writes_to(str(JOB)) == 0
+    outcome = project.apply(priced(), project=_bounded(cost=19))
+    assert outcome.exit_code == ExitCode.REFUSED
+    assert "raise envelope.cost in loopwright.yaml" in outcome.applied.refused[JOB]
     assert project.record("Dataset/router").current == 1
     assert project.writes_to(str(JOB)) == 0
     assert project.apply(priced(), project=_bounded(cost=20)).exit_code == ExitCode.DONE
@@ -81,6 +85,25 @@ def test_a_budget_is_held_against_what_a_late_stage_turns_out_to_cost(project: T
     assert outcome.exit_code == ExitCode.REFUSED
     assert "over spec.budget.cost 19" in outcome.applied.refused[JOB]
     assert project.writes_to(str(JOB)) == 0
+
+
+def test_a_run_over_the_stated_envelope_is_refused_by_the_plan_itself(
+    project: TestProject,
+) -> None:
+    project.apply(priced()[:-1])
+    tuned = resource("Endpoint", "tuned", provider="mem", model={"fineTuneJob": "router"})
+    wanted = [*priced(), tuned]
+    plan = project.plan(wanted, project=_bounded(cost=19))
+    held, user = plan.change(JOB), plan.change(tuned.address)
+    assert held is not None
+    assert held.obstacle is Obstacle.BUDGET
+    assert "cost about 20 is over envelope.cost 19; raise envelope.cost in" in held.reason
+    assert user is not None
+    assert user.obstacle is Obstacle.UPSTREAM
+    outcome = project.apply(wanted, project=_bounded(cost=19))
+    assert outcome.exit_code == ExitCode.REFUSED
+    assert project.writes_to(str(JOB)) == project.writes_to(str(tuned.address)) == 0
+    assert project.apply(wanted, project=_bounded(cost=20)).exit_code == ExitCode.DONE
 
 
 class _Crowd:

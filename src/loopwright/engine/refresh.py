@@ -13,12 +13,13 @@ from loopwright.engine.pool import ProviderPool
 from loopwright.engine.retry import Backoff, with_retries
 from loopwright.engine.targets import Targets
 from loopwright.engine.workspace import Declared
-from loopwright.errors import PlanError, ProviderError
+from loopwright.errors import LoopwrightError, PlanError, ProviderError
 from loopwright.graph import Graph
 from loopwright.planning.change import Action, Obstacle
 from loopwright.planning.plan import Header, Plan, Selection
 from loopwright.planning.planner import Planner
 from loopwright.planning.situation import Situation
+from loopwright.planning.totals import hold_to_envelope
 from loopwright.providers.base import (
     Adapter,
     Capabilities,
@@ -93,10 +94,13 @@ class Refresher:
         if not estimates:
             return planner, plan
         planner = Planner(replace(situation, estimates=estimates))
-        return planner, planner.plan()
+        return planner, hold_to_envelope(planner.plan(), situation.project.envelope)
 
     def estimate(self, planner: Planner, address: Address) -> Estimate | None:
-        """Numbers for one run whose inputs are in place now; None where nobody can tell."""
+        """Numbers for one run whose inputs are in place now; None where nobody can tell.
+
+        A failure holds up this run alone, so it is part of the answer and not raised.
+        """
         graph = planner.graph
         resource = graph.resources[address]
         adapter = self._adapter(resource)
@@ -105,12 +109,15 @@ class Refresher:
         targets = Targets(graph, planner.records, planner.situation.header.lineage)
         target = targets.declared(resource)
         last = _last_run(planner.records.get(address))
-        return with_retries(
-            partial(adapter.estimate, target, last),
-            clock=self.clock,
-            backoff=_BACKOFF,
-            hide=self.pool.hide,
-        )
+        try:
+            return with_retries(
+                partial(adapter.estimate, target, last),
+                clock=self.clock,
+                backoff=_BACKOFF,
+                hide=self.pool.hide,
+            )
+        except LoopwrightError as error:
+            return Estimate(failed="; ".join(filter(None, (error.message, error.hint))))
 
     def _moves(
         self, records: Mapping[Address, Record], resources: Mapping[Address, Resource]

@@ -147,6 +147,8 @@ def _data_trigger(context: _Context, current: Revision) -> Decision | None:
             return Decision(
                 _run(context, f"{label(_shown(current))} is older than {trigger.every}")
             )
+    if trigger.min_new_calls and context.base.estimate and context.base.estimate.failed:
+        return Decision(_unable(context, context.base, context.base.estimate.failed))
     arrived = context.base.estimate.new_calls if context.base.estimate else None
     if trigger.min_new_calls and arrived is not None and arrived >= trigger.min_new_calls:
         reason = f"+{arrived:,} calls since {label(_shown(current))}"
@@ -183,6 +185,8 @@ def _run(context: _Context, reason: str) -> Change:
         revision=label(number),
         external_id="",
     )
+    if estimate and estimate.failed:
+        return _unable(context, change, estimate.failed)
     if estimate and estimate.waiting:
         return replace(
             change,
@@ -191,6 +195,18 @@ def _run(context: _Context, reason: str) -> Change:
             reason=f"{estimate.waiting}; {reason}",
         )
     return _within_budget(context, change)
+
+
+def _unable(context: _Context, change: Change, why: str) -> Change:
+    """What cannot be estimated could not be run either: the data or the spec is at fault."""
+    origin = context.situation.origins.get(change.address)
+    where = f" (wanted by {origin})" if origin else ""
+    return replace(
+        change,
+        action=Action.WAIT,
+        obstacle=Obstacle.FAILED,
+        reason=f"cannot be estimated: {why}{where}",
+    )
 
 
 def _within_budget(context: _Context, change: Change) -> Change:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import reduce
 
 from loopwright.manifests.project import Envelope as StatedEnvelope
 from loopwright.planning.change import Action, Change, Obstacle
-from loopwright.planning.plan import Envelope, Totals
+from loopwright.planning.plan import Envelope, Plan, Totals
 from loopwright.providers.base import Range
+from loopwright.resources.address import Address
 
 
 def totals(changes: Iterable[Change]) -> Totals:
@@ -49,6 +51,48 @@ def envelope(stated: StatedEnvelope, sums: Totals, changes: Iterable[Change]) ->
             for change in changes
         ),
     )
+
+
+def hold_to_envelope(plan: Plan, stated: StatedEnvelope) -> Plan:
+    """The plan with runs refused that are over the project's bounds on their own.
+
+    No approval could ever start these; what needs them waits. The totals stay those of all that
+    was asked for, which the daily breaker reads.
+    """
+    held: dict[Address, str] = {}
+    changes = []
+    for change in plan.changes:  # stages ascend: what is needed comes before what needs it
+        seen = _held_to(stated, change, held)
+        if seen is not change:
+            held[change.address] = seen.reason
+        changes.append(seen)
+    if not held:
+        return plan
+    bounds = envelope(stated, totals(changes), changes)
+    return replace(plan, changes=tuple(changes), envelope=bounds)
+
+
+def _held_to(stated: StatedEnvelope, change: Change, held: Mapping[Address, str]) -> Change:
+    over = _over(stated, change)
+    if over:
+        return replace(change, obstacle=Obstacle.BUDGET, reason=f"{over}; {change.reason}")
+    need = next((other for other in change.after if other in held), None)
+    if need is None or not change.action.writes:
+        return change
+    reason = f"waits for {need}: {held[need]}"
+    return replace(change, action=Action.WAIT, obstacle=Obstacle.UPSTREAM, reason=reason)
+
+
+def _over(stated: StatedEnvelope, change: Change) -> str:
+    """Which stated bound a run would break alone, and what to do; empty: none."""
+    for name in ("cost", "rows", "hours") if change.estimate and _running([change]) else ():
+        bound, amount = getattr(stated, name), getattr(change.estimate, name)
+        if bound is not None and amount is not None and amount.likely > bound:
+            return (
+                f"{name} about {amount.likely:,.6g} is over envelope.{name} {bound:,.6g}; "
+                f"raise envelope.{name} in loopwright.yaml"
+            )
+    return ""
 
 
 def _running(changes: Iterable[Change]) -> list[Change]:

@@ -190,6 +190,8 @@ class Estimate:
     """Matching calls that arrived since the last revision."""
     waiting: str = ""
     """Why it cannot start yet, e.g. `312 of 1,000 rows`. Empty: it can."""
+    failed: str = ""
+    """Why there are no numbers: asking for them failed, so the run would too."""
     notes: tuple[str, ...] = ()
 
 

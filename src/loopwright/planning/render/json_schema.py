@@ -148,6 +148,7 @@ def _estimate() -> Schema:
             "description": "Matching calls that arrived since the last revision.",
         },
         waiting=_text("Why it cannot start yet; empty: it can."),
+        failed=_text("Why asking for numbers failed; empty: it did not."),
         notes=_many(_text("One note."), "What else is worth knowing."),
     )
 
