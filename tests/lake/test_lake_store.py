@@ -325,3 +325,12 @@ def test_a_lake_in_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
     assert ids(lake.snapshot()) == ["call-1", "call-2"]
     assert lake.status().calls == 2
     assert lake.verify() == []
+
+
+def test_calls_whose_lake_json_is_lost_keep_their_keys(tmp_path: Path) -> None:
+    append(new_lake(tmp_path), calls(1))
+    keys = (tmp_path / "keys/store.json").read_bytes()
+    (tmp_path / "lake.json").unlink()
+    with pytest.raises(LakeIntegrityError, match=r"lake\.json is missing, and there are calls"):
+        new_lake(tmp_path)
+    assert (tmp_path / "keys/store.json").read_bytes() == keys

@@ -118,7 +118,10 @@ class Lake:
         clock: Clock | None = None,
         disk: Disk | None = None,
     ) -> Self:
-        """Make a lake in `root`, or open the one that is there and give it this delay."""
+        """Make a lake in `root`, or open the one that is there and give it this delay.
+
+        Raises LakeIntegrityError over calls whose `lake.json` is lost; else as `open`.
+        """
         clock, disk = clock or SystemClock(), disk or Disk()
         for folder in ("keys", "manifest", CALLS, "audit"):
             disk.make_folders(root / folder)
@@ -126,6 +129,11 @@ class Lake:
             if (root / "lake.json").exists():
                 settings = _read_settings(root)
                 KeyStore(_key_file(root), master=master, role=role, disk=disk)
+            elif any((root / "manifest").glob("*.json")):
+                raise LakeIntegrityError(
+                    f"{root / 'lake.json'} is missing, and there are calls",
+                    hint="restore it from a backup: a new lake here would replace their keys",
+                )
             else:
                 settings = Settings(_FORMAT, secrets.token_hex(16), to_text(clock.now()), -1.0)
                 KeyStore.create(_key_file(root), lake_id=settings.id, master=master, disk=disk)
