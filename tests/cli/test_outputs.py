@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from support.command_lines import LAKE, Shell, dataset, export, provider, shell, write
+from loopwright.cli.output import masked
+from support.command_lines import (
+    LAKE,
+    Shell,
+    dataset,
+    export,
+    manifest,
+    provider,
+    shell,
+    write,
+)
 
 SECRET = "hunter2-hunter2"
 
@@ -115,6 +125,40 @@ def test_secrets_appear_nowhere(
         assert coded not in ended.out + ended.err
     ended = loopwright("plan", SECRET)
     assert "there is no file or folder `****`" in ended.err
+
+
+def test_a_secret_reference_is_no_variable(
+    loopwright: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAN_ENV", SECRET)
+    keeper = manifest("Lake", "main", "{provider: cloud, storage: lake, masterKey: {env: CAN_ENV}}")
+    for sampling in ("{salt: 'a-${CAN_ENV}', ratio: 0.5}", "{ratio: '${CAN_ENV}'}"):
+        write(tmp_path, provider(), keeper, dataset(sampling))
+        for arguments in (["validate", "--json"], ["plan", "--out", "a.plan"], ["apply", "--yes"]):
+            ended = loopwright(*arguments)
+            assert ended.code == 1
+            assert "the value of the secret {env: CAN_ENV} stands here" in ended.out + ended.err
+            assert SECRET not in ended.out + ended.err
+    assert not (tmp_path / "a.plan").exists()
+
+
+def test_declared_secrets_are_masked_whatever_their_names(
+    loopwright: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopwright.cli.output._secrets", set())
+    monkeypatch.setenv("CAN_ENV", SECRET)
+    monkeypatch.setenv("HOOK", "https://hooks.example/" + SECRET[::-1])
+    (tmp_path / "loopwright.yaml").write_text(
+        "principals: [{name: a, role: standard, key: {file: alice}}]\n"
+        "notifications: [{name: chat, webhook: {env: HOOK}}]\n"
+    )
+    (tmp_path / "alice").write_text("wonderland\n")
+    unset = "credentials: {other: {env: NOWHERE}}"
+    keeper = manifest("Lake", "main", "{provider: cloud, storage: lake, masterKey: {env: CAN_ENV}}")
+    write(tmp_path, provider(more=f", {unset}"), keeper)
+    assert loopwright("graph").code == 0
+    shown = masked(f"{SECRET} https://hooks.example/{SECRET[::-1]} wonderland")
+    assert shown == "**** **** ****"
 
 
 def test_a_defect_of_ours_is_told_without_a_traceback(

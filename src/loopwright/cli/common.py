@@ -65,7 +65,7 @@ class ProjectOptions:
         """Read and validate the manifests. Raises ManifestError with all that is wrong."""
         from loopwright.engine.workspace import declare
 
-        return declare(
+        declared = declare(
             workspace,
             paths or ["."],
             variables=self.values(),
@@ -73,6 +73,8 @@ class ProjectOptions:
             stdin=sys.stdin.buffer.read,
             state=state,
         )
+        remember_declared(workspace, declared)
+        return declared
 
 
 def manifest_paths(command: _Command) -> _Command:
@@ -231,3 +233,17 @@ def remember_environment() -> None:
     for name, value in os.environ.items():
         if any(mark in name.upper() for mark in marks):
             remember_secret(value)
+
+
+def remember_declared(workspace: Workspace, declared: Declared) -> None:
+    """Mask the secrets that manifests and project file refer to, whatever their names."""
+    from loopwright.cli.output import remember_secret
+    from loopwright.engine.secrecy import secret_values
+
+    for value in secret_values(
+        declared.resources.values(),
+        declared.project,
+        environ=workspace.environ,
+        project_dir=workspace.project_dir,
+    ):
+        remember_secret(value)

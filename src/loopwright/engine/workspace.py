@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopwright.clock import Clock, SystemClock
+from loopwright.engine.secrecy import exposed, secret_values, veiled
 from loopwright.errors import ManifestError
 from loopwright.graph import Graph
 from loopwright.manifests.diagnostics import Diagnostic, Severity
@@ -138,12 +139,19 @@ def examine(
     )
     recorded = (state or workspace.state()).addresses()
     parsed = parse(manifests, recorded=recorded)
+    secrets = secret_values(
+        parsed.resources.values(),
+        manifests.project,
+        environ=workspace.environ,
+        project_dir=workspace.project_dir,
+    )
+    diagnostics = [*manifests.diagnostics, *parsed.diagnostics, *exposed(manifests, secrets)]
     return (
         manifests,
         parsed.resources,
         parsed.graph,
         parsed.origins,
-        [*manifests.diagnostics, *parsed.diagnostics],
+        veiled(diagnostics, secrets),
     )
 
 
