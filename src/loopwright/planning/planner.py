@@ -295,7 +295,7 @@ class Planner:
             return True
         is_asked_for = str(change.address) in self.situation.project.forget
         if not self.situation.selection.prune and not is_asked_for:
-            self._quiet.append(Quiet(change.address, f"not pruned: {change.reason}"))
+            self._quiet.append(Quiet(change.address, "absent from the manifests, not pruned"))
             return True
         return False
 
