@@ -91,10 +91,10 @@ class Refresher:
         plan = planner.plan()
         self._check(situation, plan)
         estimates = self._estimates(situation, planner, plan)
-        if not estimates:
-            return planner, plan
-        planner = Planner(replace(situation, estimates=estimates))
-        return planner, hold_to_envelope(planner.plan(), situation.project.envelope)
+        if estimates:
+            planner = Planner(replace(situation, estimates=estimates))
+            plan = hold_to_envelope(planner.plan(), situation.project.envelope)
+        return planner, self._within_the_day(plan)
 
     def estimate(self, planner: Planner, address: Address) -> Estimate | None:
         """Numbers for one run whose inputs are in place now; None where nobody can tell.
@@ -118,6 +118,14 @@ class Refresher:
             )
         except LoopwrightError as error:
             return Estimate(failed="; ".join(filter(None, (error.message, error.hint))))
+
+    def _within_the_day(self, plan: Plan) -> Plan:
+        left = self.declared.spendable
+        if left is None:
+            return plan
+        stated = self.declared.project.envelope.cost
+        cost = left if stated is None else min(left, stated)
+        return replace(plan, envelope=replace(plan.envelope, cost=cost))
 
     def _moves(
         self, records: Mapping[Address, Record], resources: Mapping[Address, Resource]

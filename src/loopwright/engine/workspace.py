@@ -89,6 +89,8 @@ class Declared:
     variables: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
     commit: str = ""
+    spendable: float | None = None
+    """Money that the runs of one approval may cost at most today; None: no daily bound."""
 
 
 def declare(

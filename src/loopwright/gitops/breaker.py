@@ -37,14 +37,10 @@ class Breaker:
         )
 
     def bounded(self, declared: Declared) -> Declared:
-        """Declared, with an envelope that keeps runs of later stages within the day too."""
+        """Declared, with a bound that keeps runs of later stages within the day too."""
         if self.budget is None:
             return declared
-        stated = declared.project.envelope
-        left = max(0.0, self.budget - self.spent)
-        cost = left if stated.cost is None else min(left, stated.cost)
-        envelope = stated.model_copy(update={"cost": cost})
-        return replace(declared, project=declared.project.model_copy(update={"envelope": envelope}))
+        return replace(declared, spendable=max(0.0, self.budget - self.spent))
 
 
 def spent_today(state: StateReader, now: datetime) -> float:

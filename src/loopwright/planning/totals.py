@@ -56,8 +56,7 @@ def envelope(stated: StatedEnvelope, sums: Totals, changes: Iterable[Change]) ->
 def hold_to_envelope(plan: Plan, stated: StatedEnvelope) -> Plan:
     """The plan with runs refused that are over the project's bounds on their own.
 
-    No approval could ever start these; what needs them waits. The totals stay those of all that
-    was asked for, which the daily breaker reads.
+    No approval could ever start these; what needs them waits.
     """
     held: dict[Address, str] = {}
     changes = []
@@ -68,8 +67,9 @@ def hold_to_envelope(plan: Plan, stated: StatedEnvelope) -> Plan:
         changes.append(seen)
     if not held:
         return plan
-    bounds = envelope(stated, totals(changes), changes)
-    return replace(plan, changes=tuple(changes), envelope=bounds)
+    sums = totals(changes)
+    bounds = envelope(stated, sums, changes)
+    return replace(plan, changes=tuple(changes), totals=sums, envelope=bounds)
 
 
 def _held_to(stated: StatedEnvelope, change: Change, held: Mapping[Address, str]) -> Change:
