@@ -139,6 +139,11 @@ def test_a_secret_reference_is_no_variable(
             assert ended.code == 1
             assert "the value of the secret {env: CAN_ENV} stands here" in ended.out + ended.err
             assert SECRET not in ended.out + ended.err
+    (tmp_path / "loopwright.yaml").write_text("variables: {NOTE: {default: a}}\n")
+    write(tmp_path, provider(), keeper)
+    ended = loopwright("plan", "--out", "a.plan", "--var", f"NOTE={SECRET}")
+    assert (ended.code, SECRET in ended.err) == (1, False)
+    assert "the variable `NOTE` holds the value of a secret" in ended.err
     assert not (tmp_path / "a.plan").exists()
 
 

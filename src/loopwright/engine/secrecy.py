@@ -14,13 +14,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from loopwright.errors import LoopwrightError
-from loopwright.manifests.diagnostics import Diagnostic
+from loopwright.manifests.diagnostics import Diagnostic, Severity
 from loopwright.manifests.document import Document
 from loopwright.manifests.loader import ManifestSet
 from loopwright.manifests.project import Project
 from loopwright.manifests.secrets import MASK, SecretRef, forms
 from loopwright.resources.base import Resource
 from loopwright.resources.references import models_in
+
+_HINT = "a secret belongs only into fields that take a reference to one, never into a variable"
 
 
 def secret_values(
@@ -48,10 +50,19 @@ def secret_values(
     return dict(sorted(found.items(), key=lambda item: (-len(item[0]), item[0])))
 
 
-def exposed(manifests: ManifestSet, secrets: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """An error for every string, variables put in, that holds the value of a secret."""
+def exposed(
+    manifests: ManifestSet, variables: Mapping[str, str], secrets: Mapping[str, str]
+) -> Iterator[Diagnostic]:
+    """An error for every string and every given variable that holds the value of a secret.
+
+    Plans tell the given variables, whether a manifest uses them or not.
+    """
     if not secrets:
         return
+    for name, text in variables.items():
+        if any(value in text for value in secrets):
+            message = f"the variable `{name}` holds the value of a secret"
+            yield Diagnostic(Severity.ERROR, "literal-secret", message, hint=_HINT)
     own = manifests.project_document
     for document in (*manifests.documents, *([own] if own else [])):
         yield from _exposed_in(document, secrets)
@@ -86,8 +97,7 @@ def _exposed_in(document: Document, secrets: Mapping[str, str]) -> Iterator[Diag
                 f"the value of the secret {reference} stands here in plain text",
                 path,
                 hide=True,
-                hint="a secret belongs only into fields that take a reference to one,"
-                " and never into a variable",
+                hint=_HINT,
             )
 
 

@@ -147,7 +147,11 @@ def examine(
         environ=workspace.environ,
         project_dir=workspace.project_dir,
     )
-    diagnostics = [*manifests.diagnostics, *parsed.diagnostics, *exposed(manifests, secrets)]
+    diagnostics = [
+        *manifests.diagnostics,
+        *parsed.diagnostics,
+        *exposed(manifests, variables or {}, secrets),
+    ]
     return (
         manifests,
         parsed.resources,
