@@ -5,14 +5,12 @@ What reaches a terminal is masked once more there; state, journal and events are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
 
-from pydantic import BaseModel
-
+from loopwright.engine.secrecy import references
 from loopwright.errors import LoopwrightError
-from loopwright.manifests.secrets import MASK, SecretRef, forms
+from loopwright.manifests.secrets import MASK, forms
 from loopwright.resources.base import Resource
 
 
@@ -34,24 +32,10 @@ class Hiding:
         """Longest first, so that a secret that holds another is hidden whole."""
         found = set[str]()
         for resource in self._resources:
-            for reference in _references(resource.spec):
+            for reference in references(resource.spec):
                 try:
                     value = reference.resolve(self._environ, resource.base_dir).reveal()
                 except LoopwrightError:
                     continue  # what cannot be read cannot be told either
                 found |= forms(value)
         return tuple(sorted(found, key=lambda value: (-len(value), value)))
-
-
-def _references(value: Any) -> Iterator[SecretRef]:
-    if isinstance(value, SecretRef):
-        yield value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _references(getattr(value, name))
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _references(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)

@@ -41,7 +41,7 @@ def secret_values(
         (project, project_dir),
         *((resource.spec, resource.base_dir) for resource in resources),
     ):
-        for reference in _references(holder):
+        for reference in references(holder):
             try:
                 value = reference.resolve(environ, folder).reveal().strip()
             except LoopwrightError:
@@ -122,15 +122,16 @@ def _fields(model: type[BaseModel]) -> tuple[str, ...]:
     )
 
 
-def _references(value: Any) -> Iterator[SecretRef]:
+def references(value: Any) -> Iterator[SecretRef]:
+    """Every reference to a secret in a spec, or in what a part of it holds."""
     if isinstance(value, SecretRef):
         yield value
     elif isinstance(value, BaseModel):
         for name in _fields(type(value)):
-            yield from _references(getattr(value, name))
+            yield from references(getattr(value, name))
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _references(item)
+            yield from references(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _references(item)
+            yield from references(item)
