@@ -20,6 +20,7 @@ from loopwright.providers.registry import factory, provider_types, types_realisi
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
 from loopwright.resources.provider import Provider
+from loopwright.resources.references import written_references
 from loopwright.resources.registry import kinds, resource_class
 
 
@@ -45,6 +46,7 @@ def parse(manifests: ManifestSet, *, recorded: Collection[Address] = ()) -> Pars
     found = [
         *reading.diagnostics,
         *_references(reading, problems),
+        *_broken_references(reading, recorded),
         *_claims(reading),
         *_rules(reading),
         *_providers(reading),
@@ -130,6 +132,27 @@ def _references(reading: _Reading, problems: Collection[Problem]) -> Iterator[Di
                 allowed=problem.allowed,
                 nearest=nearest(str(target), problem.allowed),
                 hint="" if problem.allowed else f"declare a {target.kind} of this name",
+            )
+
+
+def _broken_references(reading: _Reading, recorded: Collection[Address]) -> Iterator[Diagnostic]:
+    """A document that is wrong elsewhere still hears of names that nobody bears."""
+    for address, document in reading.documents.items():
+        if address in reading.resources:
+            continue
+        for found in written_references(resource_class(address.kind), document.data, ()):
+            target = found.pointer.address
+            known = {target, Address("FineTuneJob", target.name)}
+            if found.ref.elsewhere or known & {*reading.documents, *recorded}:
+                continue
+            allowed = tuple(sorted(str(a) for a in reading.documents if a.kind in found.ref.kinds))
+            yield document.problem(
+                "unresolved-reference",
+                f"{target} is not declared",
+                found.path,
+                found=str(target),
+                allowed=allowed,
+                nearest=nearest(str(target), allowed),
             )
 
 

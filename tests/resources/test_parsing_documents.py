@@ -229,3 +229,17 @@ def test_files_of_a_manifest_are_relative_to_its_folder(tmp_path: Path) -> None:
     (inner / "lake.yaml").write_text(LAKE)
     resources = parse(loaded(tmp_path)).resources
     assert resources[Address("Lake", "main")].base_dir.resolve() == inner.resolve()
+
+
+def test_a_document_that_is_wrong_elsewhere_still_hears_of_names_that_nobody_bears(
+    tmp_path: Path,
+) -> None:
+    broken = dataset(
+        "d",
+        source={"lake": "mian"},
+        sampling={"ratio": 2},
+        target={"versionOf": "Dataset/nobody"},
+    )
+    found = {one.field: one for one in declared(tmp_path, PROVIDER + LAKE + broken).diagnostics}
+    assert set(found) == {"spec.source.lake", "spec.sampling.ratio", "spec.target.versionOf"}
+    assert found["spec.source.lake"].nearest == "Lake/main"

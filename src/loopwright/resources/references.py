@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
 
 from loopwright.resources.address import Pointer
 from loopwright.resources.markers import Ref
@@ -61,3 +63,23 @@ def find_references(
             yield Found((*path, alias), Pointer.parse(held), ref)
         elif held is not None:
             yield from find_references(held, (*path, alias))
+
+
+def written_references(
+    model: type[BaseModel], data: Any, path: tuple[str | int, ...]
+) -> Iterator[Found]:
+    """The well-formed references in data that is no valid `model` as a whole."""
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from written_references(model, item, (*path, index))
+    if not isinstance(data, Mapping):
+        return
+    for (_, alias, metadata), field in zip(layout(model), model.model_fields.values(), strict=True):
+        held = data.get(alias)
+        ref = next((mark for mark in metadata if isinstance(mark, Ref)), None)
+        if ref is None:
+            for nested in models_in(field.annotation):
+                yield from written_references(nested, held, (*path, alias))
+        elif isinstance(held, str):
+            with suppress(PydanticCustomError):
+                yield Found((*path, alias), Pointer.parse(ref.normalise(held) or held), ref)
