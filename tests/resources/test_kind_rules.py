@@ -305,7 +305,9 @@ ONE_DOCUMENT: dict[str, Case] = {
 def test_rule_within_one_document(name: str, tmp_path: Path) -> None:
     kind, spec, field, message = ONE_DOCUMENT[name]
     text = BASE + document(kind, "broken", {"provider": "cloud"} | spec)
-    assert told(declared(tmp_path, text).diagnostics) == [(field, message)]
+    found = declared(tmp_path, text).diagnostics
+    broken = [one for one in found if one.code != "unresolved-reference"]
+    assert told(broken) == [(field, message)]
 
 
 def test_capability_names_of_a_suite_differ(tmp_path: Path) -> None:
