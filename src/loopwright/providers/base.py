@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from loopwright.clock import Clock
+from loopwright.manifests.project import Project
 from loopwright.manifests.secrets import SecretRef
 from loopwright.resources.address import Address
 
@@ -326,6 +327,8 @@ class ProviderContext:
     credentials: Mapping[str, SecretRef] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, Any] = field(default_factory=dict)
+    project: Project = field(default_factory=Project)
+    """What loopwright.yaml says: gateway address, principals."""
 
 
 class ProviderFactory(Protocol):
