@@ -146,3 +146,7 @@ class LakeKeyError(LakeError):
 
 class DatasetError(LakeError):
     """A dataset version cannot be built or does not verify."""
+
+
+class GatewayError(LoopwrightError):
+    """The gateway cannot listen, or cannot serve as it is told to."""
