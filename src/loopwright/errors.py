@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from loopwright.lake.capture.records import Lost
     from loopwright.manifests.diagnostics import Diagnostic
 
 
@@ -144,9 +145,21 @@ class LakeKeyError(LakeError):
     """A key is missing, wrong or not granted to this role."""
 
 
+class CaptureError(LakeError):
+    """A call could not be handed over to the log of its lake; `reason` is how the ledger has it."""
+
+    def __init__(self, message: str, *, reason: Lost, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
 class DatasetError(LakeError):
     """A dataset version cannot be built or does not verify."""
 
 
 class GatewayError(LoopwrightError):
     """The gateway cannot listen, or cannot serve as it is told to."""
+
+
+class DaemonError(LoopwrightError):
+    """The project daemon cannot be started, reached, or do what it is asked."""

@@ -1,7 +1,7 @@
 """The store of a lake's keys, all of them sealed by the master key and bound to their names.
 
-Every partition has two random keys, one for metadata and one for text; the lake has three of its
-own for keyed hashes and the file manifest. All lie in one file, so rotating the master key is one
+Every partition has two random keys, one for metadata and one for text; the lake has some of its
+own for keyed hashes, seals and the log. All lie in one file, so rotating the master key is one
 atomic write, and destroying a partition's keys closes every copy of its files.
 """
 
@@ -30,11 +30,14 @@ class KeyKind(StrEnum):
 
 
 class LakeSecret(StrEnum):
-    """The keys of a lake as a whole: for keyed hashes, and for the seal of its file manifest."""
+    """The keys of a lake as a whole: for keyed hashes, seals, and calls on their way into it."""
 
     SUBJECT = "subject"
     CONTENT = "content"
     MANIFEST = "manifest"
+    LEDGER = "ledger"
+    LOG = "log"
+    """Seals what gateways capture, text too: not for readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,16 @@ class KeyStore:
         return self._master.id
 
     def secret(self, kind: LakeSecret) -> bytes:
-        """A key of the lake as a whole."""
+        """A key of the lake as a whole.
+
+        Raises LakeKeyError when the role may not, or an older store lacks it (`ensure_secrets`).
+        """
+        if kind is LakeSecret.LOG and not self.role.opens_text:
+            raise text_refused(self.role)
+        if kind not in self._file.secrets:
+            self.refresh()
+        if kind not in self._file.secrets:
+            raise LakeKeyError(f"{self.path} has no key {kind}: an older version made it")
         return self._master.open(self._file.secrets[kind], name=f"{self._file.lake}/{kind}")
 
     def key_ids(self) -> dict[str, str]:
@@ -111,15 +123,28 @@ class KeyStore:
             self._opened[key_id, kind] = self._unwrap(key_id, kind)
         return self._opened[key_id, kind]
 
+    def refresh(self) -> None:
+        """Take the keys as they are now. Raises LakeKeyError when the master key is another."""
+        self._use(self._read())
+
     def ensure(self, partitions: set[str]) -> None:
         """Give keys to the partitions that have none yet, in one durable write."""
-        self._use(self._read())
+        self.refresh()
         if not (fresh := sorted(partitions.difference(self._ids))):
             return
         made = dict(self._fresh(partition) for partition in fresh)
         grown = replace(self._file, partitions={**self._file.partitions, **made})
         _write(self.path, grown, self._disk)
         self._use(grown)
+
+    def ensure_secrets(self) -> None:
+        """Give a store that an older version made the lake secrets it lacks. Under the lock."""
+        self.refresh()
+        if missing := [kind for kind in LakeSecret if kind not in self._file.secrets]:
+            made = {kind: self._fresh_secret(kind) for kind in missing}
+            grown = replace(self._file, secrets={**self._file.secrets, **made})
+            _write(self.path, grown, self._disk)
+            self._use(grown)
 
     def rotate(self, master: MasterKey) -> None:
         """Seal every key under `master` instead, in one durable write. Parquet stays as it is."""
@@ -130,7 +155,8 @@ class KeyStore:
         self._use(self._read())
         lake = self._file.lake
         resealed = {
-            kind: master.seal(self.secret(kind), name=f"{lake}/{kind}") for kind in LakeSecret
+            kind: master.seal(self.secret(kind), name=f"{lake}/{kind}")
+            for kind in self._file.secrets
         }
         partitions = {
             id_: SealedPartition(
@@ -152,6 +178,10 @@ class KeyStore:
     def _use(self, file: KeyFile) -> None:
         self._file = file
         self._ids = {sealed.partition: id_ for id_, sealed in file.partitions.items()}
+
+    def _fresh_secret(self, kind: LakeSecret) -> str:
+        secret = secrets.token_bytes(KEY_BYTES)
+        return self._master.seal(secret, name=f"{self._file.lake}/{kind}")
 
     def _fresh(self, partition: str) -> tuple[str, SealedPartition]:
         id_ = secrets.token_hex(8)
