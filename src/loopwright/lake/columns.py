@@ -105,7 +105,7 @@ def metadata_table(records: Sequence[Mapping[str, Any]], *, first_seq: int = 0) 
     if unknown := present.difference(_GIVEN, TEXT_COLUMNS):
         raise LakeError(f"calls cannot be given columns {', '.join(sorted(unknown))}")
     columns = {
-        field.name: _column(records, field, absent=field.name not in present)
+        field.name: column_of(records, field, absent=field.name not in present)
         for field in METADATA_SCHEMA
         if field.name in _GIVEN
     }
@@ -131,7 +131,10 @@ def text_array(texts: Sequence[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
-def _column(records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bool) -> pa.Array:
+def column_of(
+    records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bool = False
+) -> pa.Array:
+    """One column of `records`. Raises LakeError when a value is missing or of another type."""
     if absent and field.nullable:
         return pa.nulls(len(records), field.type)
     name = field.name
@@ -140,5 +143,5 @@ def _column(records: Sequence[Mapping[str, Any]], field: pa.Field, *, absent: bo
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise LakeError(f"column {name} cannot hold its values: {error}") from error
     if not field.nullable and values.null_count:
-        raise LakeError(f"{values.null_count} of {len(records)} calls have no {name}")
+        raise LakeError(f"{values.null_count} of {len(records)} rows have no {name}")
     return values

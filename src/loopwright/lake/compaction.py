@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwright.errors import LakeIntegrityError
-from loopwright.lake.columns import COLUMNS
 from loopwright.lake.disk import is_temporary
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.reading import Selection
 from loopwright.lake.store import Lake
+from loopwright.lake.tables import TABLES
 
 TARGET_BYTES = 1 << 30
 _MOST_FILES = 32  # open at once
@@ -48,8 +48,7 @@ def compact(
     """
     merged = written = rows = 0
     while True:
-        with lake.disk.lock(lake.lock_path):
-            head = lake.manifest.head()
+        with lake.writing() as head:
             run = _next_run(head, dts=dts, target_bytes=target_bytes)
             if not run:
                 return CompactionResult(merged, written, rows, _clear(lake, head))
@@ -83,16 +82,19 @@ def _next_run(head: Head, *, dts: Sequence[str] | None, target_bytes: int) -> tu
 
 def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
     first = run[0]
+    table = TABLES[first.table]
     streams = [
         lake.reader.batches(
-            file, COLUMNS, Selection.everything(), most_rows=_ROWS_AT_ONCE // len(run)
+            file, table.columns, Selection.everything(), most_rows=_ROWS_AT_ONCE // len(run)
         )
         for file in run
     ]
     removed = tuple(file.path for file in run)
     files: list[LakeFile] = []
     with lake.undone_unless_committed(head, files):
-        merged = lake.writer.write(sorted_merge(streams), dt=first.dt, endpoint=first.endpoint)
+        merged = lake.writer.write(
+            table, sorted_merge(streams), dt=first.dt, endpoint=first.endpoint
+        )
         files.append(merged)
         if merged.rows != sum(file.rows for file in run):
             raise LakeIntegrityError(f"merging {first.partition} lost rows: nothing was changed")
@@ -105,7 +107,7 @@ def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
 
 
 def _clear(lake: Lake, head: Head) -> int:
-    """Remove what crashed writes left under calls/; under the lock nobody is writing there.
+    """Remove what crashed writes left ; under the lock nobody is writing there.
 
     A file that no commit names may be one whose commit was lost: where nothing vouches that the
     head is the newest commit, only temporary files go.

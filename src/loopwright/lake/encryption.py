@@ -1,7 +1,7 @@
 """Parquet Modular Encryption under a lake's keys: what pyarrow needs to write and read our files.
 
-Footer and scalar columns are under the partition's metadata key, request and response under its
-text key. Data keys travel in the file, wrapped once. Nothing else may make CryptoFactory objects.
+Footer and scalar columns are under the partition's metadata key, text columns under its text key.
+Data keys travel in the file, wrapped once. Nothing else may make CryptoFactory objects.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
-from loopwright.lake.columns import METADATA_COLUMNS, TEXT_COLUMNS
 from loopwright.lake.keys import seal, unseal
 from loopwright.lake.keystore import KeyKind, KeyStore
+from loopwright.lake.tables import Table
 
 _UNWRAPPED = 4096  # data keys kept unwrapped: pyarrow asks again for every column chunk
 
@@ -38,15 +38,14 @@ class Encryption:
         self._connection = pe.KmsConnectionConfig()
         self._reading = pe.DecryptionConfiguration()
 
-    def for_writing(self, partition: str) -> Any:
-        """Properties for one new file: fresh data keys under the partition's keys."""
-        key_id = self._keys.partition_id(partition)
+    def for_writing(self, table: Table, key_id: str) -> Any:
+        """Properties for one new file: fresh data keys under the partition keys `key_id`."""
         metadata = f"{key_id}/{KeyKind.METADATA}"
         configuration = pe.EncryptionConfiguration(
             footer_key=metadata,
             column_keys={
-                metadata: list(METADATA_COLUMNS),
-                f"{key_id}/{KeyKind.TEXT}": list(TEXT_COLUMNS),
+                metadata: list(table.metadata),
+                f"{key_id}/{KeyKind.TEXT}": list(table.text),
             },
             encryption_algorithm="AES_GCM_V1",
             plaintext_footer=False,
@@ -64,7 +63,7 @@ class Encryption:
         """
         return self._open(source, self._factory)
 
-    def data_keys(self, source: Any) -> DataKeys:
+    def data_keys(self, source: Any, table: Table) -> DataKeys:
         """The file's own keys, for a reader that takes keys and not a KMS (Polars, say).
 
         Holds what the role may open: text columns are left out for a reader.
@@ -74,7 +73,7 @@ class Encryption:
         parquet = self._open(source, factory)
         footer, columns = unwrapped[0], {}
         for number, column in enumerate(parquet.schema):
-            text = column.path in TEXT_COLUMNS
+            text = column.path in table.text
             if not text or self._keys.role.opens_text:
                 # pyarrow names no column when it asks for a key: read one column, see which.
                 parquet.reader.read_row_group(0, column_indices=[number])

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from loopwright.clock import from_text, to_text
 from loopwright.errors import LakeError, LakeIntegrityError
 from loopwright.lake.disk import Disk
-from loopwright.lake.partitions import partition_path
+from loopwright.lake.partitions import CALLS, FEEDBACK, partition_name
 
 _WHOLE_EVERY = 32
 _DIGITS = 12
@@ -35,6 +35,7 @@ class LakeFile:
 
     Times are microseconds since the epoch. `seq` ranges of a partition's files never overlap.
     `models` and `model_versions` are the values in the file, or None when there are too many.
+    `key_id` names the keys it was written under; files of older lakes do not say.
     """
 
     path: str
@@ -52,10 +53,12 @@ class LakeFile:
     seq_max: int
     models: tuple[str, ...] | None = None
     model_versions: tuple[str, ...] | None = None
+    table: str = CALLS
+    key_id: str = ""
 
     @property
     def partition(self) -> str:
-        return partition_path(self.dt, self.endpoint)
+        return partition_name(self.table, self.dt, self.endpoint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,14 @@ class Head:
     last_seq: int
     seal: str
     files: tuple[LakeFile, ...]
+
+    @property
+    def calls(self) -> tuple[LakeFile, ...]:
+        return tuple(file for file in self.files if file.table == CALLS)
+
+    @property
+    def feedback(self) -> tuple[LakeFile, ...]:
+        return tuple(file for file in self.files if file.table == FEEDBACK)
 
 
 EMPTY = Head(0, None, 0, _START, ())

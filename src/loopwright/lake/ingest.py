@@ -1,18 +1,21 @@
-"""Appending calls: a batch becomes sorted, encrypted files and one commit, or nothing at all.
+"""Appending calls and feedback: sorted, encrypted files and one commit, or nothing at all.
 
-Calls that the lake knows already (by call id) are skipped, so repeating a batch adds nothing.
-The lake's lock is held for one batch, so several processes may append at once.
+What the lake knows already (by its id) is skipped, so repeating a batch adds nothing. The lake's
+lock is held for one batch, so several processes may append at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loopwright.lake.batch import Batch, BatchBuilder, Record
+from loopwright.lake import feedback
+from loopwright.lake.batch import Batch, BatchBuilder, Record, Run
 from loopwright.lake.files import Head, LakeFile
-from loopwright.lake.partitions import partition_path
+from loopwright.lake.lookup import known_ids
+from loopwright.lake.partitions import partition_name
 from loopwright.lake.store import Lake
+from loopwright.lake.tables import CALL_TABLE, FEEDBACK_TABLE, Table
 from loopwright.lake.writing import SMALL_ROW_GROUP
 
 
@@ -35,36 +38,30 @@ def append(lake: Lake, calls: Iterable[Record] | Batch) -> AppendResult:
     is not a call or the disk refuses; then nothing of the batch is in the lake.
     """
     given = calls if isinstance(calls, Batch) else _gathered(calls)
-    with lake.disk.lock(lake.lock_path):
-        head = lake.manifest.head()
+    with lake.writing() as head:
         fresh = _without_known(lake, head, given)
-        if not fresh.rows:
-            return AppendResult(0, given.rows, None, None)
-        first, last = head.last_seq + 1, head.last_seq + fresh.rows
-        files: list[LakeFile] = []
-        with lake.undone_unless_committed(head, files):
-            runs = fresh.runs(first_seq=first)
-            lake.keys.ensure({partition_path(run.dt, run.endpoint) for run in runs})
-            for run in runs:
-                file = lake.writer.write(
-                    run.tables, dt=run.dt, endpoint=run.endpoint, row_group=SMALL_ROW_GROUP
-                )
-                files.append(file)
-            lake.manifest.commit(head, added=tuple(files), last_seq=last, at=lake.clock.now())
-    return AppendResult(fresh.rows, given.rows - fresh.rows, first, last)
+        runs = fresh.runs(first_seq=head.last_seq + 1)
+        return _committed(lake, head, CALL_TABLE, runs, rows=fresh.rows, given=given.rows)
+
+
+def append_feedback(lake: Lake, rows: Iterable[Record]) -> AppendResult:
+    """Add feedback in one atomic commit; rows whose feedback id is known are skipped.
+
+    A row is as `feedback_columns.checked` wants it. Without an endpoint it gets its call's, or
+    "unknown" where the lake has no such call. Raises LakeError when a row is not feedback or the
+    disk refuses; then nothing of the batch is in the lake.
+    """
+    given = list(rows)
+    with lake.writing() as head:
+        fresh = feedback.fresh_rows(lake, head, given)
+        runs = feedback.runs(fresh, first_seq=head.last_seq + 1)
+        return _committed(lake, head, FEEDBACK_TABLE, runs, rows=len(fresh), given=len(given))
 
 
 def known_calls(lake: Lake, head: Head, given: Batch) -> set[str]:
-    """Which calls of the batch the lake has, by id.
-
-    Reads 8 bytes of every row of the lake, and the ids of those alone whose keys meet.
-    """
+    """Which calls of the batch the lake has, by id."""
     skeys = given.metadata["skey"].combine_chunks().sort().to_pylist()
-    known: set[str] = set()
-    for file in head.files:
-        for table in lake.reader.calls(file, ["call_id"], skeys=skeys, cut=head.last_seq):
-            known.update(table["call_id"].to_pylist())
-    return known
+    return known_ids(lake, head, head.calls, column="call_id", skeys=skeys)
 
 
 def _gathered(records: Iterable[Record]) -> Batch:
@@ -82,3 +79,22 @@ def _without_known(lake: Lake, head: Head, given: Batch) -> Batch:
         kept.append(call_id not in seen)
         seen.add(call_id)
     return given if all(kept) else given.only(kept)
+
+
+def _committed(
+    lake: Lake, head: Head, table: Table, runs: Sequence[Run], *, rows: int, given: int
+) -> AppendResult:
+    """Write the `runs`, numbered from the head on, and commit them together."""
+    if not rows:
+        return AppendResult(0, given, None, None)
+    first, last = head.last_seq + 1, head.last_seq + rows
+    files: list[LakeFile] = []
+    with lake.undone_unless_committed(head, files):
+        lake.keys.ensure({partition_name(table.name, run.dt, run.endpoint) for run in runs})
+        for run in runs:
+            file = lake.writer.write(
+                table, run.tables, dt=run.dt, endpoint=run.endpoint, row_group=SMALL_ROW_GROUP
+            )
+            files.append(file)
+        lake.manifest.commit(head, added=tuple(files), last_seq=last, at=lake.clock.now())
+    return AppendResult(rows, given - rows, first, last)

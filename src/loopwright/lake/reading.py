@@ -20,15 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loopwright.errors import LakeError, LakeIntegrityError
-from loopwright.lake.columns import COLUMNS, SCHEMA, TEXT_COLUMNS
+from loopwright.errors import LakeError, LakeIntegrityError, LakeKeyError
+from loopwright.lake.columns import COLUMNS, SCHEMA
 from loopwright.lake.encryption import Encryption
 from loopwright.lake.files import FileManifest, LakeFile
+from loopwright.lake.tables import TABLES, Table
 
 _TAIL = 8  # footer length and magic
 _TEXT_ROWS = 2048
 _METADATA_ROWS = 1 << 16
-_SKEY = COLUMNS.index("skey")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class FileReader:
             with _named(source), parquet:
                 yield from _selected(source, parquet, columns, wanted, most_rows=most_rows)
 
-    def calls(
+    def picked(
         self, file: LakeFile, columns: Sequence[str], *, skeys: Sequence[int], cut: int
     ) -> Iterator[pa.Table]:
         """The rows of `file` whose skey is among the sorted `skeys`.
@@ -145,16 +145,18 @@ class FileReader:
             return self._encryption.open(source)
 
     def _sources(self, file: LakeFile) -> Iterator[tuple[LakeFile, pq.ParquetFile]]:
-        """The file, or the files that its rows were moved to by a compaction in the meantime.
+        """The file, or the files that its rows were moved to in the meantime.
 
-        Compaction merges neighbours in ingest order only, so the rows of a file are always those
-        of its own seq range, wherever they lie now.
+        Compaction merges neighbours in ingest order only, and erasure and retention rewrite files
+        one by one, so the rows of a file are always those of its own seq range, wherever they lie
+        now. Rows that were erased lie nowhere: a file may have no heirs.
         """
         try:
-            yield file, self.open(file)
-        except FileNotFoundError:
-            pass
+            opened = self.open(file)
+        except (FileNotFoundError, LakeKeyError) as error:
+            gone = error
         else:
+            yield file, opened
             return
         now = {other.path: other for other in self._manifest.head().files}
         heirs = [
@@ -163,7 +165,9 @@ class FileReader:
             if other.partition == file.partition
             and _overlap((file.seq_min, file.seq_max + 1), other.seq_min, other.seq_max)
         ]
-        if file.path in now or not heirs:
+        if file.path in now:
+            if isinstance(gone, LakeKeyError):
+                raise gone
             raise LakeIntegrityError(f"lake file {file.path} is missing")
         for heir in heirs:
             yield from self._sources(heir)
@@ -176,11 +180,11 @@ def footer_digest(source: Any) -> str:
     return hashlib.sha256(source.read_at(min(length, size), max(0, size - length))).hexdigest()
 
 
-def skey_bounds(parquet: pq.ParquetFile) -> list[tuple[int, int]]:
+def skey_bounds(parquet: pq.ParquetFile, table: Table) -> list[tuple[int, int]]:
     """Least and greatest skey of every row group, from the footer."""
     metadata = parquet.metadata
     statistics = (
-        metadata.row_group(group).column(_SKEY).statistics
+        metadata.row_group(group).column(table.skey_place).statistics
         for group in range(metadata.num_row_groups)
     )
     return [(found.min, found.max) for found in statistics]
@@ -215,12 +219,12 @@ def _selected(
     *,
     most_rows: int,
 ) -> Iterator[pa.RecordBatch]:
-    needed = selection.columns(file)
-    read = [name for name in COLUMNS if name in needed or name in columns]
-    has_text = any(name in TEXT_COLUMNS for name in read)
+    table, needed = TABLES[file.table], selection.columns(file)
+    read = [name for name in table.columns if name in needed or name in columns]
+    has_text = any(name in table.text for name in read)
     groups = [
         group
-        for group, bounds in enumerate(skey_bounds(parquet))
+        for group, bounds in enumerate(skey_bounds(parquet, table))
         if selection.skey is None or _overlap(selection.skey, *bounds)
     ]
     for batch in parquet.iter_batches(
@@ -242,9 +246,8 @@ def _picked(
     skeys: Sequence[int],
     selection: Selection,
 ) -> Iterator[pa.Table]:
-    groups = [
-        group for group, bounds in enumerate(skey_bounds(parquet)) if _any_within(skeys, bounds)
-    ]
+    every = skey_bounds(parquet, TABLES[file.table])
+    groups = [group for group, bounds in enumerate(every) if _any_within(skeys, bounds)]
     if not groups:
         return
     needed = sorted(selection.columns(file) | {"skey"})

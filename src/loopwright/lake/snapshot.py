@@ -15,21 +15,23 @@ import pyarrow.compute as pc
 
 from loopwright.errors import LakeError
 from loopwright.lake.audit import AuditLog
-from loopwright.lake.columns import COLUMNS, SCHEMA, TEXT_COLUMNS, skey
+from loopwright.lake.columns import SCHEMA, skey
 from loopwright.lake.files import LakeFile
 from loopwright.lake.keys import Role, text_refused
 from loopwright.lake.reading import FileReader, Selection
+from loopwright.lake.tables import CALL_TABLE, FEEDBACK_TABLE, Table
 
 _Rows = TypeVar("_Rows", pa.RecordBatch, pa.Table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The calls of one lake with `seq <= cut`."""
+    """The calls of one lake with `seq <= cut`, and the feedback on them up to the same cut."""
 
     lake_id: str
     cut: int
     files: tuple[LakeFile, ...]
+    feedback_files: tuple[LakeFile, ...]
     reader: FileReader
     audit: AuditLog
     role: Role
@@ -53,7 +55,7 @@ class Snapshot:
         LakeIntegrityError that names a file which is not as it was written.
         """
         selection = Selection(seq=(0, self.cut + 1), skey=skey_range, ts=ts_range, where=where)
-        opens_text = self._opens_text({*columns, *selection.where_columns})
+        opens_text = self._opens_text(CALL_TABLE, {*columns, *selection.where_columns})
         files = [
             file
             for file in self.files
@@ -83,13 +85,13 @@ class Snapshot:
         All of them are held in memory at once. Raises LakeError when one is not in this snapshot;
         else as `scan`.
         """
-        opens_text = self._opens_text(columns)
+        opens_text = self._opens_text(CALL_TABLE, columns)
         skeys = sorted({skey(call_id) for call_id in call_ids})
         read = list(dict.fromkeys([*columns, "call_id"]))
         tables: Iterator[pa.Table] = (
             table
             for file in self.files
-            for table in self.reader.calls(file, read, skeys=skeys, cut=self.cut)
+            for table in self.reader.picked(file, read, skeys=skeys, cut=self.cut)
         )
         if opens_text:
             query = {"columns": list(columns), "calls": len(call_ids), "cut": self.cut}
@@ -98,10 +100,35 @@ class Snapshot:
         found = pa.concat_tables([empty, *tables])
         return _in_order(found, call_ids).select(list(columns))
 
-    def _opens_text(self, columns: Collection[str]) -> bool:
-        if unknown := set(columns).difference(COLUMNS):
-            raise LakeError(f"calls have no column {', '.join(sorted(unknown))}")
-        opens = not set(columns).isdisjoint(TEXT_COLUMNS)
+    def feedback(
+        self,
+        columns: Sequence[str],
+        *,
+        skey_range: tuple[int, int] | None = None,
+        purpose: str = "",
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of feedback file by file, each file in the order of their calls' skey.
+
+        Also such as is about calls that are not in the lake. `skey_range` as in `scan`; `text` is
+        text, so reading it is recorded with `purpose`. Raises as `scan`.
+        """
+        opens_text = self._opens_text(FEEDBACK_TABLE, columns)
+        selection = Selection(seq=(0, self.cut + 1), skey=skey_range)
+        batches = (
+            batch
+            for file in self.feedback_files
+            if selection.may_hold(file)
+            for batch in self.reader.batches(file, columns, selection)
+        )
+        if not opens_text:
+            return batches
+        query = {"feedback": list(columns), "skey_range": skey_range, "cut": self.cut}
+        return self._recorded(batches, purpose=purpose, query=query)
+
+    def _opens_text(self, table: Table, columns: Collection[str]) -> bool:
+        if unknown := set(columns).difference(table.columns):
+            raise LakeError(f"{table.name} have no column {', '.join(sorted(unknown))}")
+        opens = not set(columns).isdisjoint(table.text)
         if opens and not self.role.opens_text:
             raise text_refused(self.role)
         return opens

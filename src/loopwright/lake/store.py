@@ -30,9 +30,10 @@ from loopwright.lake.exchange import HashKeys
 from loopwright.lake.files import FileManifest, Head, LakeFile
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.keystore import KeyStore, LakeSecret
-from loopwright.lake.partitions import CALLS
+from loopwright.lake.partitions import CALLS, FEEDBACK, FOLDERS
 from loopwright.lake.reading import FileReader
 from loopwright.lake.snapshot import Snapshot
+from loopwright.lake.tables import TABLES
 from loopwright.lake.writing import FileWriter
 
 _FORMAT = 1
@@ -70,6 +71,7 @@ class LakeStatus:
 
     lake_id: str
     calls: int
+    feedback: int
     files: int
     bytes: int
     partitions: tuple[PartitionStatus, ...]
@@ -104,7 +106,7 @@ class Lake:
             root / "manifest", secret=keys.secret(LakeSecret.MANIFEST), disk=disk
         )
         self.reader = FileReader(root, encryption=self.encryption, manifest=self.manifest)
-        self.writer = FileWriter(root, encryption=self.encryption, disk=disk)
+        self.writer = FileWriter(root, keys=keys, encryption=self.encryption, disk=disk)
         self.audit = AuditLog(root / "audit" / "opens.jsonl", clock=clock, disk=disk)
 
     @classmethod
@@ -123,7 +125,7 @@ class Lake:
         Raises LakeIntegrityError over calls whose `lake.json` is lost; else as `open`.
         """
         clock, disk = clock or SystemClock(), disk or Disk()
-        for folder in ("keys", "manifest", CALLS, "audit"):
+        for folder in ("keys", "manifest", *FOLDERS, "audit"):
             disk.make_folders(root / folder)
         with disk.lock(root / "lock"):
             if (root / "lake.json").exists():
@@ -169,6 +171,13 @@ class Lake:
     def lock_path(self) -> Path:
         return self.root / "lock"
 
+    @contextmanager
+    def writing(self) -> Iterator[Head]:
+        """Keep other writers out; gives the newest state, and the keys are as they are now."""
+        with self.disk.lock(self.lock_path):
+            self.keys.refresh()
+            yield self.manifest.head()
+
     @cached_property
     def hash_keys(self) -> HashKeys:
         """What hashes of subjects and contents are keyed with in this lake."""
@@ -190,11 +199,15 @@ class Lake:
                 hint="wait for the visibility delay to pass, or take an earlier cut",
             )
         cut = visible if through is None else through
-        within = (file for file in head.files if file.seq_min <= cut)
+        within = sorted(
+            (file for file in head.files if file.seq_min <= cut),
+            key=lambda file: (file.dt, file.path),
+        )
         return Snapshot(
             lake_id=self.lake_id,
             cut=cut,
-            files=tuple(sorted(within, key=lambda file: (file.dt, file.path))),
+            files=tuple(file for file in within if file.table == CALLS),
+            feedback_files=tuple(file for file in within if file.table == FEEDBACK),
             reader=self.reader,
             audit=self.audit,
             role=self.keys.role,
@@ -205,10 +218,11 @@ class Lake:
         head = self.manifest.head()
         return LakeStatus(
             lake_id=self.lake_id,
-            calls=sum(file.rows for file in head.files),
+            calls=sum(file.rows for file in head.calls),
+            feedback=sum(file.rows for file in head.feedback),
             files=len(head.files),
             bytes=sum(file.bytes for file in head.files),
-            partitions=tuple(_partitions(head.files)),
+            partitions=tuple(_partitions(head.calls)),
             last_seq=head.last_seq,
             visible_seq=self._visible_seq(head),
             complete_through=self.clock.now() - self.visibility_delay,
@@ -231,10 +245,14 @@ class Lake:
         return [*filter(None, found), *strays, *self.audit.findings()]
 
     def stray_files(self, files: Collection[LakeFile]) -> set[str]:
-        """Paths under calls/ that no commit names: what a crashed or running write left."""
+        """Files of tables that no commit names: what a crashed or running write left."""
         known = {file.path for file in files}
-        found = (path for path in (self.root / CALLS).rglob("*") if path.is_file())
-        return {path.relative_to(self.root).as_posix() for path in found} - known
+        return {
+            path.relative_to(self.root).as_posix()
+            for folder in FOLDERS
+            for path in (self.root / folder).rglob("*")
+            if path.is_file()
+        } - known
 
     @contextmanager
     def undone_unless_committed(self, head: Head, files: list[LakeFile]) -> Iterator[None]:
@@ -254,7 +272,7 @@ class Lake:
         """The unwrapped keys of one file, as far as the role opens them; recorded like text."""
         with self.audit.opening(purpose="data keys", query={"file": file.path}) as opened:
             opened.rows = file.rows
-            return self.encryption.data_keys(str(self.root / file.path))
+            return self.encryption.data_keys(str(self.root / file.path), TABLES[file.table])
 
     def rotate_master(self, master: MasterKey) -> None:
         """Put every key under `master`, at once. No Parquet file changes. Needs the admin role."""

@@ -16,57 +16,64 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loopwright.lake.columns import METADATA_COLUMNS, SCHEMA
 from loopwright.lake.disk import Disk
 from loopwright.lake.encryption import Encryption
 from loopwright.lake.files import LakeFile
-from loopwright.lake.partitions import CALLS, partition_path
+from loopwright.lake.keystore import KeyStore
+from loopwright.lake.partitions import partition_name, partition_path
 from loopwright.lake.reading import footer_digest
+from loopwright.lake.tables import Table
 
 ROW_GROUP = 4096
 SMALL_ROW_GROUP = 2048  # for files of one batch: a sample takes little from each of many
 _MANY_VALUES = 32
-_UNIQUE = {"call_id", "skey", "seq", "gateway_seq", "ts", "prompt_hash", "exchange_hash"}
-_REPEATED = [name for name in METADATA_COLUMNS if name not in _UNIQUE]
-_PRUNED_BY = ["skey", "seq", "ts", "endpoint", "model", "model_version", "outcome", "finish_reason"]
 
 
 class FileWriter:
     """Writes files of one lake."""
 
-    def __init__(self, root: Path, *, encryption: Encryption, disk: Disk) -> None:
+    def __init__(self, root: Path, *, keys: KeyStore, encryption: Encryption, disk: Disk) -> None:
         self._root = root
+        self._keys = keys
         self._encryption = encryption
         self._disk = disk
 
     def write(
-        self, tables: Iterable[pa.Table], *, dt: str, endpoint: str, row_group: int = ROW_GROUP
+        self,
+        table: Table,
+        parts: Iterable[pa.Table],
+        *,
+        dt: str,
+        endpoint: str,
+        row_group: int = ROW_GROUP,
     ) -> LakeFile:
-        """One durable file of the tables' rows, which must come in skey order.
+        """One durable file of the rows in `parts`, which must come in skey order.
 
         The partition must have keys. Raises LakeError when the disk refuses; then there is no file.
         """
-        partition = partition_path(dt, endpoint)
-        name = f"{CALLS}/{partition}/{secrets.token_hex(10)}.parquet"
+        key_id = self._keys.partition_id(partition_name(table.name, dt, endpoint))
+        name = f"{table.name}/{partition_path(dt, endpoint)}/{secrets.token_hex(10)}.parquet"
         path = self._root / name
         self._disk.make_folders(path.parent)
-        facts = _Facts()
+        facts = _Facts(table)
         with self._disk.staged(path) as handle:
             sink = _Hashing(handle)
             with pq.ParquetWriter(
                 pa.PythonFile(sink, mode="w"),
-                SCHEMA,
+                table.schema,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=_REPEATED,
-                write_statistics=_PRUNED_BY,
-                encryption_properties=self._encryption.for_writing(partition),
+                use_dictionary=list(table.repeated),
+                write_statistics=list(table.pruned_by),
+                encryption_properties=self._encryption.for_writing(table, key_id),
             ) as writer:
-                for table in _whole_groups(tables, row_group):
-                    facts.add(table)
-                    writer.write_table(table, row_group_size=row_group)
+                for part in _whole_groups(parts, row_group):
+                    facts.add(part)
+                    writer.write_table(part, row_group_size=row_group)
         return LakeFile(
             path=name,
+            table=table.name,
+            key_id=key_id,
             dt=dt,
             endpoint=endpoint,
             bytes=sink.size,
@@ -104,21 +111,22 @@ class _Hashing:
 class _Facts:
     """What the manifest says of a file, gathered table by table."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: Table) -> None:
+        self._table = table
         self._rows = 0
         self._ranges: dict[str, tuple[int, int]] = {}
-        self._values: dict[str, set[str]] = {"model": set(), "model_version": set()}
+        self._values: dict[str, set[str]] = {name: set() for name in table.listed}
 
-    def add(self, table: pa.Table) -> None:
-        self._rows += table.num_rows
+    def add(self, part: pa.Table) -> None:
+        self._rows += part.num_rows
         for name in ("skey", "ts", "seq"):
-            column = table[name].cast(pa.int64()) if name == "ts" else table[name]
+            column = part[name].cast(pa.int64()) if name == "ts" else part[name]
             found = pc.min_max(column).as_py()
             low, high = self._ranges.get(name, (found["min"], found["max"]))
             self._ranges[name] = (min(low, found["min"]), max(high, found["max"]))
         for name, values in self._values.items():
             if len(values) <= _MANY_VALUES:
-                values.update(pc.unique(table[name].drop_null()).to_pylist())
+                values.update(pc.unique(part[name].drop_null()).to_pylist())
 
     def described(self) -> dict[str, Any]:
         described: dict[str, Any] = {"rows": self._rows}
@@ -126,7 +134,7 @@ class _Facts:
             described |= {f"{name}_min": low, f"{name}_max": high}
         for name, values in self._values.items():
             few = len(values) <= _MANY_VALUES
-            described[f"{name}s"] = tuple(sorted(values)) if few else None
+            described[self._table.listed[name]] = tuple(sorted(values)) if few else None
         return described
 
 
