@@ -89,7 +89,7 @@ class CrashingDisk(QuickDisk):
 
     def __init__(self, die_at: int | None = None) -> None:
         self.steps = 0
-        self._die_at = die_at
+        self.die_at = die_at
         self._fresh = count()
         self._token: dict[int, int] = {}  # inode -> which file it stands for now
         self._synced: dict[int, bytes] = {}
@@ -97,7 +97,7 @@ class CrashingDisk(QuickDisk):
 
     def _step(self) -> None:
         self.steps += 1
-        if self._die_at is not None and self.steps >= self._die_at:
+        if self.die_at is not None and self.steps >= self.die_at:
             raise CrashError
 
     def create(self, path: Path, *, mode: int = 0o644) -> BinaryIO:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwright.errors import LakeIntegrityError
-from loopwright.lake.disk import is_temporary
+from loopwright.lake.clearing import clear
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.reading import Selection
 from loopwright.lake.store import Lake
@@ -51,7 +51,7 @@ def compact(
         with lake.writing() as head:
             run = _next_run(head, dts=dts, target_bytes=target_bytes)
             if not run:
-                return CompactionResult(merged, written, rows, _clear(lake, head))
+                return CompactionResult(merged, written, rows, clear(lake, head))
             file = _merge(lake, head, run)
         merged, written, rows = merged + len(run), written + 1, rows + file.rows
 
@@ -93,7 +93,11 @@ def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
     files: list[LakeFile] = []
     with lake.undone_unless_committed(head, files):
         merged = lake.writer.write(
-            table, sorted_merge(streams), dt=first.dt, endpoint=first.endpoint
+            table,
+            sorted_merge(streams),
+            dt=first.dt,
+            endpoint=first.endpoint,
+            without_text=all(file.without_text for file in run),
         )
         files.append(merged)
         if merged.rows != sum(file.rows for file in run):
@@ -104,24 +108,6 @@ def _merge(lake: Lake, head: Head, run: tuple[LakeFile, ...]) -> LakeFile:
     for path in removed:
         lake.disk.discard(lake.root / path)
     return merged
-
-
-def _clear(lake: Lake, head: Head) -> int:
-    """Remove what crashed writes left ; under the lock nobody is writing there.
-
-    A file that no commit names may be one whose commit was lost: where nothing vouches that the
-    head is the newest commit, only temporary files go.
-    """
-    vouched = lake.manifest.remembered() is not None
-    lake.manifest.remember(head)
-    strays = [
-        path
-        for path in sorted(lake.stray_files(head.files))
-        if vouched or is_temporary(lake.root / path)
-    ]
-    for path in strays:
-        lake.disk.discard(lake.root / path)
-    return len(strays)
 
 
 def sorted_merge(streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.Table]:

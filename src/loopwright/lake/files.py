@@ -35,7 +35,8 @@ class LakeFile:
 
     Times are microseconds since the epoch. `seq` ranges of a partition's files never overlap.
     `models` and `model_versions` are the values in the file, or None when there are too many.
-    `key_id` names the keys it was written under; files of older lakes do not say.
+    `key_id` names the keys it was written under; files of older lakes do not say. In a file
+    `without_text` all text is empty: it was kept as long as it was to be.
     """
 
     path: str
@@ -55,6 +56,7 @@ class LakeFile:
     model_versions: tuple[str, ...] | None = None
     table: str = CALLS
     key_id: str = ""
+    without_text: bool = False
 
     @property
     def partition(self) -> str:

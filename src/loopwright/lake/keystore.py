@@ -8,6 +8,7 @@ atomic write, and destroying a partition's keys closes every copy of its files.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -89,6 +90,11 @@ class KeyStore:
     def master_id(self) -> str:
         return self._master.id
 
+    @property
+    def master(self) -> MasterKey:
+        """What it is open with; for a child process that is to read the same lake."""
+        return self._master
+
     def secret(self, kind: LakeSecret) -> bytes:
         """A key of the lake as a whole.
 
@@ -132,19 +138,39 @@ class KeyStore:
         self.refresh()
         if not (fresh := sorted(partitions.difference(self._ids))):
             return
-        made = dict(self._fresh(partition) for partition in fresh)
-        grown = replace(self._file, partitions={**self._file.partitions, **made})
-        _write(self.path, grown, self._disk)
-        self._use(grown)
+        self._grow(fresh)
+
+    def renew(self, partitions: set[str]) -> None:
+        """Give the partitions new keys to write under; the old ones stay until `destroy`."""
+        self.refresh()
+        if partitions:
+            self._grow(sorted(partitions))
+
+    def ids_of_partitions(self) -> dict[str, list[str]]:
+        """Partition -> the ids of all its keys, the newest last."""
+        found: dict[str, list[str]] = {}
+        for id_, sealed in self._file.partitions.items():
+            found.setdefault(sealed.partition, []).append(id_)
+        return found
+
+    def destroy(self, ids: Collection[str]) -> None:
+        """Forget these partition keys in one durable write: what is under them stays closed.
+
+        Raises LakeKeyError for a role that may not write.
+        """
+        if not self.role.opens_text:
+            raise LakeKeyError(f"role {self.role} may not destroy keys")
+        self.refresh()
+        if gone := self._file.partitions.keys() & set(ids):
+            kept = {id_: one for id_, one in self._file.partitions.items() if id_ not in gone}
+            self._replace(replace(self._file, partitions=kept))
 
     def ensure_secrets(self) -> None:
         """Give a store that an older version made the lake secrets it lacks. Under the lock."""
         self.refresh()
         if missing := [kind for kind in LakeSecret if kind not in self._file.secrets]:
             made = {kind: self._fresh_secret(kind) for kind in missing}
-            grown = replace(self._file, secrets={**self._file.secrets, **made})
-            _write(self.path, grown, self._disk)
-            self._use(grown)
+            self._replace(replace(self._file, secrets={**self._file.secrets, **made}))
 
     def rotate(self, master: MasterKey) -> None:
         """Seal every key under `master` instead, in one durable write. Parquet stays as it is."""
@@ -175,9 +201,18 @@ class KeyStore:
         self._master = master
         self._use(rotated)
 
+    def _grow(self, partitions: Iterable[str]) -> None:
+        made = dict(self._fresh(partition) for partition in partitions)
+        self._replace(replace(self._file, partitions={**self._file.partitions, **made}))
+
+    def _replace(self, file: KeyFile) -> None:
+        _write(self.path, file, self._disk)
+        self._use(file)
+
     def _use(self, file: KeyFile) -> None:
         self._file = file
         self._ids = {sealed.partition: id_ for id_, sealed in file.partitions.items()}
+        self._opened = {key: one for key, one in self._opened.items() if key[0] in file.partitions}
 
     def _fresh_secret(self, kind: LakeSecret) -> str:
         secret = secrets.token_bytes(KEY_BYTES)

@@ -46,6 +46,7 @@ class FileWriter:
         dt: str,
         endpoint: str,
         row_group: int = ROW_GROUP,
+        without_text: bool = False,
     ) -> LakeFile:
         """One durable file of the rows in `parts`, which must come in skey order.
 
@@ -74,6 +75,7 @@ class FileWriter:
             path=name,
             table=table.name,
             key_id=key_id,
+            without_text=without_text,
             dt=dt,
             endpoint=endpoint,
             bytes=sink.size,

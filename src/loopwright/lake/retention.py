@@ -1,0 +1,95 @@
+"""How long a lake keeps its calls: text past its time is rewritten away, then the calls themselves.
+
+Days are the unit: a day's rows go when the whole day is past its time. Feedback keeps to the same
+times, counted from the day it was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+
+from loopwright.lake.clearing import clear
+from loopwright.lake.files import Head, LakeFile
+from loopwright.lake.partitions import CALLS
+from loopwright.lake.rewriting import Told, Treatment, rewrite
+from loopwright.lake.store import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Enforced:
+    """What a retention did: rows whose text went, calls and feedback that went altogether."""
+
+    text_gone: int
+    calls_gone: int
+    feedback_gone: int
+
+
+def enforce(
+    lake: Lake,
+    *,
+    text: timedelta | None,
+    metadata: timedelta | None,
+    now: datetime,
+    tell: Told,
+) -> Enforced:
+    """Let go what is kept longer than `text` and `metadata` say; None keeps it for good.
+
+    Rewrites one day after the other, each in one commit, so an interrupted run is finished by the
+    next. `tell` hears of captured calls before they go. Raises LakeError and LakeIntegrityError;
+    the days before stay done.
+    """
+    done: list[Enforced] = []
+    while True:
+        with lake.writing() as head:
+            due = _next_due(head, text=text, metadata=metadata, now=now)
+            if not due:
+                clear(lake, head)  # of what a run before this one died over
+                return _summed(done)
+            rewrite(lake, head, due, tell=tell)
+        done.append(_told(head, due))
+
+
+def _next_due(
+    head: Head, *, text: timedelta | None, metadata: timedelta | None, now: datetime
+) -> dict[str, Treatment]:
+    """What is to be done on the first day that has something past its time."""
+    for dt, files in groupby(sorted(head.files, key=_day), key=_day):
+        due: dict[str, Treatment] = {}
+        for file in files:
+            if _past(dt, metadata, now):
+                due[file.partition] = Treatment(everything=True)
+            elif text is not None and _past(dt, text, now) and not file.without_text:
+                due[file.partition] = Treatment(text_until=date.fromisoformat(dt) + text)
+        if due:
+            return due
+    return {}
+
+
+def _past(dt: str, kept: timedelta | None, now: datetime) -> bool:
+    end = datetime.fromisoformat(dt).replace(tzinfo=UTC) + timedelta(days=1)
+    return kept is not None and end + kept <= now
+
+
+def _told(head: Head, due: dict[str, Treatment]) -> Enforced:
+    treated = [(file, due[file.partition]) for file in head.files if file.partition in due]
+    gone = [file for file, treatment in treated if treatment.everything]
+    blanked = [file for file, treatment in treated if not treatment.everything]
+    return Enforced(
+        text_gone=sum(file.rows for file in blanked if not file.without_text),
+        calls_gone=sum(file.rows for file in gone if file.table == CALLS),
+        feedback_gone=sum(file.rows for file in gone if file.table != CALLS),
+    )
+
+
+def _summed(done: list[Enforced]) -> Enforced:
+    return Enforced(
+        text_gone=sum(one.text_gone for one in done),
+        calls_gone=sum(one.calls_gone for one in done),
+        feedback_gone=sum(one.feedback_gone for one in done),
+    )
+
+
+def _day(file: LakeFile) -> str:
+    return file.dt

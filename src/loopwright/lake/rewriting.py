@@ -1,0 +1,164 @@
+"""Rewriting partitions without some of their rows, or without their text, under new keys.
+
+The one way in which anything leaves a lake. In one commit all files of the partitions give way to
+new ones; then the old keys are destroyed, which closes every copy of the old files, and then the
+files themselves go. A crash before the commit changes nothing; after it, whatever is left of keys
+and files is cleared by the next rewriting or compaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopwright.lake.clearing import clear
+from loopwright.lake.files import Head, LakeFile
+from loopwright.lake.partitions import CALLS
+from loopwright.lake.reading import Selection
+from loopwright.lake.store import Lake
+from loopwright.lake.tables import TABLES, Table
+
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treatment:
+    """What becomes of the rows of a partition."""
+
+    without: frozenset[str] = frozenset()
+    """Calls that go, by id."""
+    everything: bool = False
+    """All rows go."""
+    text_until: date | None = None
+    """Text goes, and calls say in `retain_until` that it was kept until this day."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedCalls:
+    """Captured calls that went: their numbers at one gateway and endpoint, ascending."""
+
+    gateway_id: str
+    endpoint: str
+    seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What a rewriting did. Rows are counted by table, partitions named as their keys are."""
+
+    partitions: tuple[str, ...]
+    rows: Mapping[str, int]
+    removed: Mapping[str, int]
+
+
+Told = Callable[[Sequence[RemovedCalls]], None]
+"""Is told of captured calls before they go; of the same ones again after a crash."""
+
+
+def rewrite(
+    lake: Lake, head: Head, treatments: Mapping[str, Treatment], *, tell: Told
+) -> Rewritten:
+    """Treat the named partitions. Call it inside `lake.writing()`, with the head from there.
+
+    Raises LakeError and LakeIntegrityError before the commit, and the lake is as before; whatever
+    fails after it is finished by calling `clearing.clear`.
+    """
+    old = [file for file in head.files if file.partition in treatments]
+    made: list[LakeFile] = []
+    with lake.undone_unless_committed(head, made):
+        kept = {file.partition for file in old if not treatments[file.partition].everything}
+        lake.keys.renew(kept)
+        for file in old:
+            if heir := _rewritten(lake, file, treatments[file.partition]):
+                made.append(heir)
+        tell(_removed(lake, old, treatments))
+        committed = lake.manifest.commit(
+            head,
+            added=tuple(made),
+            removed=tuple(file.path for file in old),
+            last_seq=head.last_seq,
+            at=lake.clock.now(),
+        )
+    clear(lake, committed)
+    return Rewritten(
+        tuple(sorted({file.partition for file in old})),
+        rows=_rows(made),
+        removed={table: count - _rows(made)[table] for table, count in _rows(old).items()},
+    )
+
+
+def _rewritten(lake: Lake, file: LakeFile, treatment: Treatment) -> LakeFile | None:
+    """The heir of one file; None where no row stays."""
+    table = TABLES[file.table]
+    if treatment.everything:
+        return None
+    first = next(parts := _parts(lake, file, treatment), None)
+    if first is None:
+        return None
+    return lake.writer.write(
+        table,
+        _chained(first, parts),
+        dt=file.dt,
+        endpoint=file.endpoint,
+        without_text=file.without_text or treatment.text_until is not None,
+    )
+
+
+def _parts(lake: Lake, file: LakeFile, treatment: Treatment) -> Iterator[pa.Table]:
+    table = TABLES[file.table]
+    blank = file.without_text or treatment.text_until is not None
+    columns = table.metadata if blank else table.columns
+    gone = pa.array(sorted(treatment.without), pa.string())
+    for batch in lake.reader.batches(
+        file, columns, Selection.everything(), most_rows=_ROWS_AT_ONCE
+    ):
+        part = pa.Table.from_batches([batch])
+        part = part.filter(pc.invert(pc.is_in(part["call_id"], value_set=gone)))
+        if part.num_rows:
+            yield _blanked(table, part, treatment.text_until) if blank else part
+
+
+def _blanked(table: Table, part: pa.Table, until: date | None) -> pa.Table:
+    """The rows with empty text in the order of the table's columns."""
+    empty = pa.repeat(pa.scalar("", pa.string()), part.num_rows)
+    for name in table.text:
+        part = part.append_column(table.schema.field(name), empty)
+    if until is not None and table.name == CALLS:
+        field = table.schema.field("retain_until")
+        days = pa.repeat(pa.scalar(until, field.type), part.num_rows)
+        part = part.set_column(part.column_names.index(field.name), field, days)
+    return part.select(list(table.columns))
+
+
+def _removed(
+    lake: Lake, files: Sequence[LakeFile], treatments: Mapping[str, Treatment]
+) -> list[RemovedCalls]:
+    """The captured calls among the rows that go."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for file in files:
+        treatment = treatments[file.partition]
+        if file.table != CALLS or not (treatment.everything or treatment.without):
+            continue
+        columns = ["call_id", "gateway_id", "gateway_seq"]
+        for batch in lake.reader.batches(file, columns, Selection.everything()):
+            for row in batch.filter(pc.is_valid(batch["gateway_seq"])).to_pylist():
+                if treatment.everything or row["call_id"] in treatment.without:
+                    place = (row["gateway_id"], file.endpoint)
+                    found.setdefault(place, []).append(row["gateway_seq"])
+    return [RemovedCalls(*place, tuple(sorted(seqs))) for place, seqs in sorted(found.items())]
+
+
+def _rows(files: Sequence[LakeFile]) -> dict[str, int]:
+    counted = dict.fromkeys(TABLES, 0)
+    for file in files:
+        counted[file.table] += file.rows
+    return counted
+
+
+def _chained(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from rest
