@@ -70,7 +70,14 @@ def test_an_unknown_kind_is_a_key_error() -> None:
                 "Model.weights",
             },
         ),
-        ("write-only", {"Endpoint.model.upstream.apiKey", "Lake.masterKey"}),
+        (
+            "write-only",
+            {
+                "Endpoint.model.upstream.alternatives.apiKey",
+                "Endpoint.model.upstream.apiKey",
+                "Lake.masterKey",
+            },
+        ),
         (
             "cosmetic",
             {"Endpoint.description", "FineTuneJob.modelsKept", "Model.description"},

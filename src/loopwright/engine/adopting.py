@@ -36,7 +36,9 @@ class Adopting:
             by,
         )
         self._records = dict(session.records())
-        self._pool = ProviderPool(workspace, declared.resources, self._records)
+        self._pool = ProviderPool(
+            workspace, declared.resources, self._records, project=declared.project
+        )
         self._targets = Targets(declared.graph, self._records, session.lineage)
 
     def one(self, address: Address, external_id: str | None) -> str:

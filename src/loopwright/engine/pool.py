@@ -10,6 +10,7 @@ from loopwright.engine.hiding import Hiding
 from loopwright.engine.throttle import Throttle
 from loopwright.engine.workspace import Workspace
 from loopwright.errors import PlanError
+from loopwright.manifests.project import Project
 from loopwright.providers.base import Adapter, Capabilities, Provider, ProviderContext
 from loopwright.providers.registry import factory, types_realising
 from loopwright.resources.address import Address
@@ -38,8 +39,11 @@ class ProviderPool:
         workspace: Workspace,
         resources: Mapping[Address, Resource],
         records: Mapping[Address, Record],
+        *,
+        project: Project | None = None,
     ) -> None:
         self._workspace = workspace
+        self._project = project or Project()
         self._declared = {
             address.name: resource
             for address, resource in resources.items()
@@ -122,5 +126,6 @@ class ProviderPool:
             credentials=spec.credentials,
             environ=self._workspace.environ,
             prices=spec.prices.model_dump(by_alias=True),
+            project=self._project,
         )
         return made_by.build(context)

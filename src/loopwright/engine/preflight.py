@@ -20,7 +20,9 @@ def findings(workspace: Workspace, declared: Declared) -> Iterator[Opinion]:
     yield Opinion(Severity.OK, "providers", f"installed: {', '.join(provider_types())}")
     yield from _state(workspace)
     yield from _secrets(workspace, declared)
-    pool = ProviderPool(workspace, declared.resources, workspace.state().records())
+    pool = ProviderPool(
+        workspace, declared.resources, workspace.state().records(), project=declared.project
+    )
     try:
         for name in pool.names():
             yield from _provider(pool, name)

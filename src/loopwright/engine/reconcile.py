@@ -122,7 +122,9 @@ class Reconciler:
             for address in reader.addresses()
             if address.kind == "Provider" and (record := reader.record(address))
         }
-        pool = ProviderPool(self.workspace, self.declared.resources, providers)
+        pool = ProviderPool(
+            self.workspace, self.declared.resources, providers, project=self.declared.project
+        )
         try:
             yield (
                 Refresher(

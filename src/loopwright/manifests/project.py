@@ -6,9 +6,10 @@ It is not a kind: it has no apiVersion and is never a document.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from loopwright.manifests.model import ManifestModel
 from loopwright.manifests.secrets import SecretRef
@@ -96,6 +97,26 @@ class Tls(ManifestModel):
     key: str = Field(min_length=1, description="Private key file.", examples=["tls/gateway.pem"])
 
 
+class GatewayLimits(ManifestModel):
+    """What the gateway takes from one client, and how long it lets calls finish."""
+
+    body_bytes: int = Field(
+        default=64 << 20, gt=0, description="Longest request body, in bytes.", examples=[67108864]
+    )
+    running_calls: int = Field(
+        default=1024,
+        gt=0,
+        description="Calls at once; more are told 503 and when to come back.",
+        examples=[1024],
+    )
+    drain_seconds: int = Field(
+        default=30,
+        ge=0,
+        description="How long running calls may go on when the gateway stops.",
+        examples=[30],
+    )
+
+
 class Gateway(ManifestModel):
     """Where the gateway of this project listens."""
 
@@ -111,12 +132,37 @@ class Gateway(ManifestModel):
         examples=[{"cert": "tls/gateway.crt", "key": "tls/gateway.pem"}],
     )
 
+    limits: GatewayLimits = Field(
+        default_factory=GatewayLimits,
+        description="Bounds on what clients may ask for.",
+        examples=[{"bodyBytes": 67108864, "drainSeconds": 30}],
+    )
+
     @field_validator("listen")
     @classmethod
     def _port_exists(cls, value: str) -> str:
         if int(value.rpartition(":")[2]) > 65_535:
             raise ValueError("names a port above 65535")
         return value
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """0: one that is free."""
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 class Principal(ManifestModel):
@@ -185,6 +231,7 @@ class Project(ManifestModel):
     )
     principals: list[Principal] = Field(
         default_factory=list,
+        validate_default=True,
         description="Who may use the project's data, and how.",
         examples=[[{"name": "alice", "role": "standard", "key": {"env": "ALICE_KEY"}}]],
     )
@@ -206,6 +253,17 @@ class Project(ManifestModel):
     ) -> list[Notification] | list[Principal]:
         if twice := _repeated(item.name for item in value):
             raise ValueError(f"holds the name `{twice}` twice")
+        return value
+
+    @field_validator("principals")
+    @classmethod
+    def _strangers_have_names(cls, value: list[Principal], info: ValidationInfo) -> list[Principal]:
+        gateway = info.data.get("gateway")
+        if gateway and not value and not gateway.is_private:
+            raise ValueError(
+                f"must name who may call: the gateway listens on {gateway.listen}, which other "
+                "machines reach; declare a principal, or listen on 127.0.0.1"
+            )
         return value
 
     @field_validator("moved")

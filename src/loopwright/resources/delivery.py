@@ -49,6 +49,14 @@ class Subject(Model):
     )
 
 
+class Session(Model):
+    """How calls of one conversation are known to belong together."""
+
+    header: str | None = Field(
+        None, min_length=1, description="A request header.", examples=["x-session-id"]
+    )
+
+
 class DeliverySpec(RealisedSpec):
     """Which calls go where."""
 
@@ -70,6 +78,11 @@ class DeliverySpec(RealisedSpec):
         default_factory=shared(Subject),
         description="Where the end user's id is found.",
         examples=[{"header": "x-user-id"}],
+    )
+    session: Session = Field(
+        default_factory=shared(Session),
+        description="Where the conversation's id is found; datasets keep one together.",
+        examples=[{"header": "x-session-id"}],
     )
     on_failure: Literal["open", "closed"] = Field(
         "open",

@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from loopwright.manifests.secrets import SecretRef
 from loopwright.resources.address import Address
-from loopwright.resources.base import Model, Promotion, RealisedSpec, Resource
+from loopwright.resources.base import Many, Model, Promotion, RealisedSpec, Resource
+from loopwright.resources.durations import Period
 from loopwright.resources.eval_run import EvalRun
 from loopwright.resources.markers import COSMETIC, IMMUTABLE, POLICY, WRITE_ONLY, Edge, Ref
 from loopwright.resources.rules import ExactlyOne, checked, schema_of
@@ -35,7 +36,19 @@ class RateLimit(Model):
     tpm: int = Field(gt=0, description="Tokens a minute.", examples=[200_000])
 
 
-class Upstream(Model):
+class Timeouts(Model):
+    """How long an upstream may take. What is not said is the gateway's own."""
+
+    connect: Period | None = Field(None, description="To connect.", examples=["10s"])
+    first_byte: Period | None = Field(
+        None, description="Until the first byte of an answer.", examples=["5m"]
+    )
+    idle: Period | None = Field(
+        None, description="Between two bytes of an answer.", examples=["2m"]
+    )
+
+
+class Server(Model):
     """Any OpenAI-compatible server."""
 
     url: str = Field(
@@ -47,6 +60,27 @@ class Upstream(Model):
         None, description="Its API key, by reference.", examples=[{"env": "UPSTREAM_KEY"}]
     )
     model: str = Field(description="Model name sent to it.", examples=["gpt-oss-120b"])
+    weight: float | None = Field(
+        None,
+        gt=0,
+        description="Its share of the calls, relative to the alternatives'; default: 1.",
+        examples=[9],
+    )
+
+
+class Upstream(Server):
+    """Any OpenAI-compatible server, and others that take a share of the calls."""
+
+    alternatives: Many[Server] = Field(
+        (),
+        description="Further servers; each call goes to one of them all, by weight.",
+        examples=[[{"url": "https://canary.example.com/v1", "model": "next", "weight": 1}]],
+    )
+    timeouts: Timeouts | None = Field(
+        None,
+        description="How long a server may take.",
+        examples=[{"connect": "10s", "firstByte": "5m", "idle": "2m"}],
+    )
 
 
 class ModelSource(Model):

@@ -1,0 +1,165 @@
+"""From what is declared to the settings of a gateway, secrets resolved.
+
+An object that cannot be configured is left out, with the reason, and does not hold up the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from loopwright.daemon.declared import DaemonFolder, Declared
+from loopwright.daemon.principals import KeyDigests
+from loopwright.daemon.project import DaemonProject
+from loopwright.daemon.secrets import Secrets
+from loopwright.errors import LoopwrightError
+from loopwright.gateway.settings import (
+    Delivery,
+    Endpoint,
+    Limits,
+    Redaction,
+    Settings,
+    Timeouts,
+    Tls,
+    Upstream,
+)
+from loopwright.hashing import canonical_json, digest, sha256_hex
+
+_DIGEST_BYTES = 16
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """Settings, and what is wrong: by `Kind/name`, or by a principal's name."""
+
+    settings: Settings
+    endpoints: tuple[Declared, ...] = ()
+    lakes: Mapping[str, Declared] = field(default_factory=dict)
+    """The lakes that calls are delivered into, by name."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+def spec_digest(declared: Declared) -> str:
+    """What tells one declaration of an object from the next."""
+    return sha256_hex(canonical_json([declared.spec, declared.folder]))
+
+
+def configured(folder: DaemonFolder, project: DaemonProject, secrets: Secrets) -> Configured:
+    """Read everything that is declared now. Raises LoopwrightError when a file is damaged."""
+    digests = KeyDigests(folder.path)
+    principals, problems = digests.principals(project.principals, secrets.resolve)
+    digests.save()
+    deliveries = {
+        endpoint: _delivery(one)
+        for one in folder.deliveries.all()
+        if one.spec.get("enabled", True) and (endpoint := _name(one.spec["endpoint"]))
+    }
+    endpoints, declared = {}, tuple(folder.endpoints.all())
+    for one in declared:
+        try:
+            endpoints[one.name] = _endpoint(one, deliveries.get(one.name), secrets)
+        except LoopwrightError as error:
+            problems[f"Endpoint/{one.name}"] = error.message
+    wanted = {delivery.lake for delivery in deliveries.values()}
+    lakes = {one.name: one for one in folder.lakes.all() if one.name in wanted}
+    for name in wanted - lakes.keys():
+        problems[f"Lake/{name}"] = "it was not applied in this environment"
+    settings = Settings(
+        host=project.gateway.host,
+        port=project.gateway.port,
+        tls=_tls(project),
+        principals=principals,
+        endpoints=endpoints,
+        limits=_limits(project),
+    )
+    return Configured(settings, declared, lakes, problems)
+
+
+def _endpoint(declared: Declared, delivery: Delivery | None, secrets: Secrets) -> Endpoint:
+    spec = declared.spec
+    first = spec["model"]["upstream"]
+    timeouts = _timeouts(first.get("timeouts", {}))
+    limit = spec.get("rateLimit", {})
+    state = sha256_hex(f"{spec_digest(declared)} {delivery and delivery.policy_version}".encode())
+    return Endpoint(
+        name=declared.name,
+        upstreams=tuple(
+            _upstream(server, declared, timeouts, secrets)
+            for server in (first, *first.get("alternatives", ()))
+        ),
+        running=spec.get("running", True),
+        rpm=limit.get("rpm"),
+        tpm=limit.get("tpm"),
+        delivery=delivery,
+        config_digest=bytes.fromhex(state)[:_DIGEST_BYTES],
+    )
+
+
+def _upstream(
+    server: Mapping[str, Any], declared: Declared, timeouts: Timeouts, secrets: Secrets
+) -> Upstream:
+    key = server.get("apiKey")
+    return Upstream(
+        url=server["url"].rstrip("/"),
+        model=server["model"],
+        api_key=secrets.resolve(key, declared.folder).strip() if key else None,
+        weight=server.get("weight", 1.0),
+        timeouts=timeouts,
+    )
+
+
+def _delivery(declared: Declared) -> Delivery:
+    spec = declared.spec
+    redaction, subject = spec.get("redaction", {}), spec.get("subject", {})
+    return Delivery(
+        name=declared.name,
+        lake=_name(spec["lake"]),
+        rate=spec.get("rate", 1.0),
+        redaction=Redaction(
+            tuple(redaction.get("detectors", ())),
+            {label: re.compile(text) for label, text in redaction.get("patterns", {}).items()},
+        ),
+        subject_header=_lower(subject.get("header")),
+        subject_field=subject.get("field"),
+        session_header=_lower(spec.get("session", {}).get("header")),
+        fail_closed=spec.get("onFailure") == "closed",
+        policy_version=digest(dict(spec)).removeprefix("sha256:")[: 2 * _DIGEST_BYTES],
+    )
+
+
+def _timeouts(said: Mapping[str, str]) -> Timeouts:
+    usual = Timeouts()
+    return Timeouts(
+        connect=_seconds(said.get("connect"), usual.connect),
+        first_byte=_seconds(said.get("firstByte"), usual.first_byte),
+        idle=_seconds(said.get("idle"), usual.idle),
+    )
+
+
+def _seconds(text: str | None, usual: float) -> float:
+    return float(text[:-1]) * _SECONDS[text[-1]] if text else usual
+
+
+def _tls(project: DaemonProject) -> Tls | None:
+    said = project.gateway.tls
+    return Tls(project.folder / said.cert, project.folder / said.key) if said else None
+
+
+def _limits(project: DaemonProject) -> Limits:
+    said = project.gateway.limits
+    return Limits(
+        body_bytes=said.body_bytes,
+        running_calls=said.running_calls,
+        drain_seconds=said.drain_seconds,
+    )
+
+
+def _name(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+def _lower(header: str | None) -> str | None:
+    return header.lower() if header else None

@@ -1,0 +1,88 @@
+"""The daemon's own small HTTP server: loopback only, and only for who knows the token."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import orjson
+from aiohttp import web
+
+from loopwright.errors import LoopwrightError
+
+_MOST_BYTES = 4 << 20
+_LONGEST_FLUSH = 60.0
+
+
+class Controlled(Protocol):
+    """What may be asked of a daemon."""
+
+    def status(self) -> dict[str, Any]: ...
+
+    async def reload(self, given: dict[str, str]) -> None: ...
+
+    async def flush(self, seconds: float) -> bool: ...
+
+    def stop(self) -> None: ...
+
+
+class Control:
+    """Listens from `start` to `close`."""
+
+    def __init__(self, controlled: Controlled, token: str) -> None:
+        self._controlled, self._expected = controlled, f"Bearer {token}".encode()
+        app = web.Application(middlewares=[self._guarded], client_max_size=_MOST_BYTES)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/status", self._status)
+        app.router.add_post("/reload", self._reload)
+        app.router.add_post("/flush", self._flush)
+        app.router.add_post("/stop", self._stop)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    async def start(self) -> int:
+        """The port that it listens on."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+    @web.middleware
+    async def _guarded(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        said = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(said, self._expected):
+            return _answer({"message": "the token is missing or wrong"}, status=401)
+        try:
+            return await handler(request)
+        except LoopwrightError as error:
+            return _answer({"message": error.message}, status=409)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return _answer({"message": "the request is not understood"}, status=400)
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return _answer({"ok": True})
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return _answer(self._controlled.status())
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        given = orjson.loads(await request.read())["secrets"]
+        await self._controlled.reload({str(name): str(value) for name, value in given.items()})
+        return _answer(self._controlled.status())
+
+    async def _flush(self, request: web.Request) -> web.Response:
+        seconds = float(orjson.loads(await request.read())["seconds"])
+        return _answer({"flushed": await self._controlled.flush(min(seconds, _LONGEST_FLUSH))})
+
+    async def _stop(self, _: web.Request) -> web.Response:
+        self._controlled.stop()
+        return _answer({"ok": True})
+
+
+def _answer(value: dict[str, Any], *, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")

@@ -1,0 +1,112 @@
+"""The lakes that calls are delivered into, and this process's sealed log of each.
+
+Every opening of a log is a gateway of its own to the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loopwright.daemon.declared import DaemonFolder, Declared
+from loopwright.daemon.secrets import Secrets
+from loopwright.errors import LoopwrightError
+from loopwright.lake.capture.call_log import CallLog
+from loopwright.lake.keys import MasterKey, Role
+from loopwright.lake.store import Lake
+
+_log = logging.getLogger("loopwright.daemon.lakes")
+
+
+def open_lake(declared: Declared, project: Path, known: Secrets) -> Lake:
+    """The lake, in the role that may write. Raises LakeError, or LoopwrightError without a key."""
+    reference = declared.spec["masterKey"]
+    key = known.resolve(reference)
+    source = reference.get("file") or f"environment variable {reference['env']}"
+    master = MasterKey.from_text(key, source=source)
+    return Lake.open(project / declared.spec["storage"], master=master, role=Role.STANDARD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    declared: Declared
+    log: CallLog
+
+
+class Logs:
+    """The logs that are open now. Calls in flight may still write to one that was retired."""
+
+    def __init__(self, folder: DaemonFolder, project: Path, known: Secrets) -> None:
+        self._folder, self._project, self._known = folder, project, known
+        self._opened: dict[str, _Opened] = {}
+        self._retired: list[CallLog] = []
+
+    @property
+    def by_lake(self) -> Mapping[str, CallLog]:
+        return {name: one.log for name, one in self._opened.items()}
+
+    async def follow(self, lakes: Mapping[str, Declared]) -> dict[str, str]:
+        """Have a log of each of these lakes, and tell what is wrong with those that cannot."""
+        problems = {}
+        for name, declared in lakes.items():
+            held = self._opened.get(name)
+            if held and held.declared == declared:
+                continue
+            try:
+                log = await asyncio.to_thread(self._open, declared)
+            except (LoopwrightError, OSError) as error:
+                problems[f"Lake/{name}"] = str(error)
+                _log.warning("a lake cannot be opened", extra={"lake": name, "why": str(error)})
+                continue
+            self._retire(name)
+            self._opened[name] = _Opened(declared, log)
+        for name in self._opened.keys() - lakes.keys():
+            self._retire(name)
+        return problems
+
+    async def hand_over(self) -> None:
+        """Let the recorder have everything up to now. Raises CaptureError when a disk refuses."""
+        for log in self._all():
+            log.rotate()
+            await asyncio.wrap_future(log.commit())
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Numbers of each open log."""
+        return {
+            name: {
+                "gatewayId": one.log.gateway_id,
+                "queueDepth": (told := one.log.stats()).queue_depth,
+                "oldestUnflushedSeconds": told.oldest_unflushed_seconds,
+                "bytes": told.bytes,
+                "delivered": told.delivered,
+                "excluded": dict(told.excluded),
+                "lost": dict(told.lost),
+            }
+            for name, one in self._opened.items()
+        }
+
+    def close(self) -> None:
+        """No call may write any more."""
+        for log in self._all():
+            log.close()
+        self._opened.clear()
+        self._retired.clear()
+
+    def _open(self, declared: Declared) -> CallLog:
+        lake = open_lake(declared, self._project, self._known)
+        folder = self._folder.spool / declared.name
+        return CallLog.open(folder, lake=lake, gateway_id=secrets.token_hex(8))
+
+    def _retire(self, name: str) -> None:
+        """Not closed before the daemon ends: that would lose the calls that are still running."""
+        if held := self._opened.pop(name, None):
+            held.log.rotate()
+            self._retired.append(held.log)
+
+    def _all(self) -> list[CallLog]:
+        return [*(one.log for one in self._opened.values()), *self._retired]

@@ -1,0 +1,89 @@
+"""What the daemon knows of its project: where it lies, and what `loopwright.yaml` says now.
+
+The file itself decides while it can be read whole; else what the last apply understood, since
+that may have been given variables which the daemon does not have.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from loopwright.errors import DaemonError
+from loopwright.lake.disk import Disk
+from loopwright.manifests.project import Gateway, Principal, Project
+
+PROJECT_FILE = "loopwright.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonProject:
+    """The project of a daemon."""
+
+    folder: Path
+    gateway: Gateway
+    principals: tuple[Principal, ...] = ()
+
+    @classmethod
+    def read(cls, daemon_folder: Path, environ: Mapping[str, str]) -> Self:
+        """As it is now. Raises DaemonError when no apply has ever said where the project lies."""
+        said = _read(daemon_folder / "project.json")
+        folder = (daemon_folder / said["folder"]).resolve()
+        project = _from_file(folder, said["environment"], environ)
+        if project is None:
+            project = Project.model_validate(said["project"])
+        return cls(folder, project.gateway, tuple(project.principals))
+
+
+def write_project(daemon_folder: Path, folder: Path, project: Project) -> None:
+    """Leave for the daemon what this apply knows; nothing is written when that is there already.
+
+    References to keys are written, never keys.
+    """
+    said = {
+        "folder": os.path.relpath(folder.resolve(), daemon_folder.resolve()),
+        "environment": daemon_folder.parent.name,
+        "project": project.model_dump(
+            mode="json", by_alias=True, include={"gateway", "principals"}, exclude_none=True
+        ),
+    }
+    path, data = daemon_folder / "project.json", orjson.dumps(said)
+    if not path.is_file() or path.read_bytes() != data:
+        disk = Disk()
+        disk.make_folders(daemon_folder)
+        disk.write_atomic(path, data)
+
+
+def _from_file(folder: Path, environment: str, environ: Mapping[str, str]) -> Project | None:
+    """None when there is no file, or something is wrong with it."""
+    from loopwright.manifests.diagnostics import Severity
+    from loopwright.manifests.project_file import read_project
+    from loopwright.manifests.source import Source
+    from loopwright.manifests.variables import Variables
+
+    path = folder / PROJECT_FILE
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+    source = Source(PROJECT_FILE, text, folder)
+    found = read_project([source], Variables(environment=environ), environment)
+    wrong = any(one.severity is Severity.ERROR for one in found.diagnostics)
+    return None if wrong else found.project
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        said: dict[str, Any] = orjson.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DaemonError(
+            "no apply has said yet what the daemon is to serve", hint="run `loopwright apply`"
+        ) from error
+    except orjson.JSONDecodeError as error:
+        raise DaemonError(f"{path} is damaged", hint="remove it and apply again") from error
+    return said

@@ -1,0 +1,66 @@
+"""The recorder's process: `python -m loopwright.daemon.recording STATE_DIR`.
+
+Puts what gateways have logged into the lakes, step by step, until it is asked to stop or the
+daemon that started it is gone. A process of its own, so that Parquet takes no time from calls.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from loopwright.daemon.declared import DaemonFolder
+from loopwright.daemon.lakes import open_lake
+from loopwright.daemon.project import DaemonProject
+from loopwright.daemon.secrets import Secrets
+from loopwright.errors import LakeError
+from loopwright.lake.capture.recorder import Recorder
+from loopwright.lake.disk import Disk
+from loopwright.lake.store import Lake
+
+_EVERY = 0.5
+_LAST_SECONDS = 20.0
+
+
+def main(state: Path) -> None:
+    """Work until asked to stop, then finish what is there."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    folder, parent = DaemonFolder(state), os.getppid()
+    # An earlier daemon's recorder may still be ending its last step.
+    with Disk().lock(folder.path / "recorder.lock"):
+        recorder = Recorder(folder.spool, _Opening(folder))
+        while not asked.wait(_EVERY) and os.getppid() == parent:
+            recorder.step()
+        _finish(recorder)
+
+
+class _Opening:
+    """Opens a lake by its name, as it is declared now."""
+
+    def __init__(self, folder: DaemonFolder) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str) -> Lake:
+        declared = self._folder.lakes.get(name)
+        if declared is None:
+            raise LakeError(f"Lake/{name} is not declared in this environment any more")
+        project = DaemonProject.read(self._folder.path, os.environ).folder
+        return open_lake(declared, project, Secrets(project, os.environ))
+
+
+def _finish(recorder: Recorder) -> None:
+    until = time.monotonic() + _LAST_SECONDS
+    while recorder.step().recorded and time.monotonic() < until:
+        pass
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

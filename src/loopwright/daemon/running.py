@@ -1,0 +1,61 @@
+"""Running a daemon in this process: event loop, signals, log, and the reason when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+import uvloop
+
+from loopwright.daemon.declared import DaemonFolder
+from loopwright.daemon.logs import begin_logging
+from loopwright.daemon.presence import Presence
+from loopwright.daemon.project import DaemonProject
+from loopwright.daemon.secrets import Secrets
+from loopwright.daemon.service import Daemon
+from loopwright.errors import LoopwrightError
+from loopwright.gateway.server import GatewayServer
+
+_log = logging.getLogger("loopwright.daemon")
+_CALLERS = "LOOPWRIGHT_API_KEY"
+"""Says as whom somebody acts; the daemon acts for all and has no use for it."""
+
+
+def serve(folder: DaemonFolder, *, detached: bool) -> int:
+    """Serve until SIGTERM or Ctrl-C, holding the lock already; the exit code.
+
+    In the background the log is a file and a failure is left for whoever started it; in the
+    foreground the log is stderr and LoopwrightError is raised.
+    """
+    environ = {name: value for name, value in os.environ.items() if name != _CALLERS}
+    try:
+        project = DaemonProject.read(folder.path, environ)
+        known = Secrets(project.folder, environ)
+        begin_logging(folder.log if detached else None, known)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(folder, project, known, detached=detached))
+    except LoopwrightError as error:
+        if not detached:
+            raise
+        _log.error("cannot serve", extra={"why": error.message})
+        Presence(folder.path).tell_failure(error.message, error.hint)
+        return error.exit_code
+    return 0
+
+
+async def _run(
+    folder: DaemonFolder, project: DaemonProject, known: Secrets, *, detached: bool
+) -> None:
+    daemon = Daemon(
+        folder,
+        known,
+        project=project,
+        make_gateway=lambda settings, logs: GatewayServer(settings, logs=logs),
+        detached=detached,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop)
+    await daemon.run()

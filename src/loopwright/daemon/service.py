@@ -1,0 +1,215 @@
+"""The daemon itself: begins, follows what is declared, and ends without losing a call.
+
+Everything here runs in one event loop; what may wait for a disk goes through threads. What is
+wrong with one object is told in `status` and holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from loopwright import __version__
+from loopwright.clock import SystemClock, to_text
+from loopwright.daemon.configuring import Configured, configured, spec_digest
+from loopwright.daemon.control import Control
+from loopwright.daemon.declared import DaemonFolder
+from loopwright.daemon.flushing import until_recorded
+from loopwright.daemon.lakes import Logs
+from loopwright.daemon.presence import Facts, Presence
+from loopwright.daemon.project import DaemonProject
+from loopwright.daemon.secrets import Secrets
+from loopwright.daemon.supervision import Supervised
+from loopwright.daemon.watching import marks
+from loopwright.errors import LoopwrightError
+from loopwright.gateway.settings import Settings
+from loopwright.lake.capture.call_log import CallLog
+
+_log = logging.getLogger("loopwright.daemon")
+_LOOK_SECONDS = 1.0
+_AGAIN_SECONDS = 10.0
+_RECORDER_SECONDS = 30.0
+
+
+class Gateway(Protocol):
+    """What the daemon needs of a gateway server."""
+
+    @property
+    def address(self) -> tuple[str, int]: ...
+
+    async def start(self) -> None: ...
+
+    async def reload(self, settings: Settings, logs: Mapping[str, CallLog]) -> None: ...
+
+    async def drain(self, seconds: float) -> None: ...
+
+    def status(self) -> dict[str, Any]: ...
+
+
+MakeGateway = Callable[[Settings, Mapping[str, CallLog]], Gateway]
+
+
+class Daemon:
+    """One process's daemon, from `run` until it was asked to stop."""
+
+    def __init__(
+        self,
+        folder: DaemonFolder,
+        known: Secrets,
+        *,
+        project: DaemonProject,
+        make_gateway: MakeGateway,
+        detached: bool,
+    ) -> None:
+        self._folder, self._known, self._project = folder, known, project
+        self._make_gateway, self._detached = make_gateway, detached
+        self._presence = Presence(folder.path)
+        self._token = secrets.token_urlsafe(32)
+        known.remember([self._token])
+        self._started_at = to_text(SystemClock().now())
+        self._logs = Logs(folder, project.folder, known)
+        self._recorder = Supervised(
+            [sys.executable, "-P", "-m", "loopwright.daemon.recording", str(folder.state)],
+            known.environ,
+        )
+        self._control = Control(self, self._token)
+        self._port = 0
+        self._changing = asyncio.Lock()
+        self._leaving = asyncio.Event()
+        self._gateway: Gateway | None = None
+        self._now = Configured(Settings())
+        self._problems: dict[str, str] = {}
+        self._marks = marks(folder, project, ())
+
+    async def run(self) -> None:
+        """Serve until asked to stop. Raises LoopwrightError when it cannot begin."""
+        try:
+            await self._begin()
+            watch = asyncio.create_task(self._watch())
+            await self._leaving.wait()
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+        finally:
+            await self._end()
+
+    def stop(self) -> None:
+        """Let running calls end, then go."""
+        self._leaving.set()
+
+    async def reload(self, given: Mapping[str, str]) -> None:
+        """Follow what is declared now. What cannot be followed is told, and the rest is."""
+        async with self._changing:
+            if given:
+                self._known.give(given)
+            await self._follow()
+
+    async def flush(self, seconds: float) -> bool:
+        """Have all that was delivered so far in the lakes; whether that is so."""
+        await self._logs.hand_over()
+        return await until_recorded(self._folder.spool, seconds=seconds)
+
+    def status(self) -> dict[str, Any]:
+        """Everything that there is to tell, without a secret."""
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "startedAt": self._started_at,
+            "detached": self._detached,
+            "gateway": self.url,
+            "endpoints": {
+                one.name: {
+                    "running": served.running,
+                    "digest": spec_digest(one),
+                    "delivery": served.delivery.name if served.delivery else "",
+                }
+                for one in self._now.endpoints
+                if (served := self._now.settings.endpoints.get(one.name))
+            },
+            "logs": self._logs.status(),
+            "recorder": {"pid": self._recorder.pid, "starts": self._recorder.starts},
+            "problems": self._problems,
+            "traffic": self._gateway.status() if self._gateway else {},
+        }
+
+    @property
+    def url(self) -> str:
+        """Base address of the gateway, as a client on this machine writes it."""
+        host, port = self._gateway.address if self._gateway else ("", 0)
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        scheme = "https" if self._now.settings.tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def _begin(self) -> None:
+        self._now = await asyncio.to_thread(self._configured)
+        lakes = await self._logs.follow(self._now.lakes)
+        self._problems = {**self._now.problems, **lakes}
+        gateway = self._make_gateway(self._now.settings, self._logs.by_lake)
+        await gateway.start()
+        self._gateway = gateway
+        self._recorder.start()
+        self._port = await self._control.start()
+        self._tell()
+        for subject, why in self._problems.items():
+            _log.warning("cannot be served", extra={"subject": subject, "why": why})
+        _log.info("serves", extra={"gateway": self.url, "endpoints": len(self._now.endpoints)})
+
+    async def _follow(self) -> None:
+        self._marks = marks(self._folder, self._project, self._known.files)
+        try:
+            self._project = DaemonProject.read(self._folder.path, self._known.environ())
+            now = await asyncio.to_thread(self._configured)
+            lakes = await self._logs.follow(now.lakes)
+            if self._gateway:
+                await self._gateway.reload(now.settings, self._logs.by_lake)
+        except LoopwrightError as error:
+            self._problems = {**self._problems, "daemon": error.message}
+            _log.error("what is declared cannot be followed", extra={"why": error.message})
+            return
+        if now.lakes != self._now.lakes:
+            self._recorder.renew()
+        self._now, self._problems = now, {**now.problems, **lakes}
+        self._tell()
+        _log.info("follows what is declared now", extra={"problems": self._problems})
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        tried = loop.time()
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            again = bool(self._problems) and loop.time() - tried >= _AGAIN_SECONDS
+            found = marks(self._folder, self._project, self._known.files)
+            if again or found != self._marks:
+                tried = loop.time()
+                await self.reload({})
+
+    async def _end(self) -> None:
+        self._presence.leave()
+        if self._gateway:
+            await self._gateway.drain(self._now.settings.limits.drain_seconds)
+        await asyncio.to_thread(self._logs.close)
+        await self._recorder.stop(seconds=_RECORDER_SECONDS)
+        await self._control.close()
+        _log.info("stopped")
+
+    def _configured(self) -> Configured:
+        return configured(self._folder, self._project, self._known)
+
+    def _tell(self) -> None:
+        self._presence.tell(
+            Facts(
+                pid=os.getpid(),
+                started_at=self._started_at,
+                version=__version__,
+                port=self._port,
+                token=self._token,
+                gateway=self.url,
+                detached=self._detached,
+            )
+        )
