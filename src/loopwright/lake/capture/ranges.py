@@ -1,0 +1,82 @@
+"""Sets of sequence numbers, kept as runs: what a ledger line says in a few bytes.
+
+Values only.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """A set of whole numbers as ascending, disjoint runs that do not touch; ends inclusive."""
+
+    runs: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> Ranges:
+        return cls.joined((number, number) for number in numbers)
+
+    @classmethod
+    def joined(cls, runs: Iterable[Iterable[int]]) -> Ranges:
+        """Runs in any order, overlapping or not, as `(first, last)`."""
+        made: list[tuple[int, int]] = []
+        for first, last in sorted((first, last) for first, last in runs):
+            if made and first <= made[-1][1] + 1:
+                made[-1] = (made[-1][0], max(last, made[-1][1]))
+            else:
+                made.append((first, last))
+        return cls(tuple(made))
+
+    def __bool__(self) -> bool:
+        return bool(self.runs)
+
+    def __len__(self) -> int:
+        return sum(last - first + 1 for first, last in self.runs)
+
+    def __iter__(self) -> Iterator[int]:
+        for first, last in self.runs:
+            yield from range(first, last + 1)
+
+    def __contains__(self, number: int) -> bool:
+        place = bisect_right(self.runs, number, key=lambda run: run[0])
+        return place > 0 and self.runs[place - 1][1] >= number
+
+    def __str__(self) -> str:
+        """`1-5, 7`."""
+        return ", ".join(
+            str(first) if first == last else f"{first}-{last}" for first, last in self.runs
+        )
+
+    def __or__(self, other: Ranges) -> Ranges:
+        return Ranges.joined((*self.runs, *other.runs)) if self and other else self or other
+
+    def __sub__(self, other: Ranges) -> Ranges:
+        left: list[tuple[int, int]] = []
+        taken = iter(other.runs)
+        gone = next(taken, None)
+        for first, last in self.runs:
+            start = first
+            while gone and gone[1] < start:
+                gone = next(taken, None)
+            while gone and gone[0] <= last:
+                if gone[0] > start:
+                    left.append((start, gone[0] - 1))
+                start = gone[1] + 1
+                if gone[1] > last:
+                    break
+                gone = next(taken, None)
+            if start <= last:
+                left.append((start, last))
+        return Ranges(tuple(left))
+
+    @property
+    def last(self) -> int:
+        """The greatest number; 0 when there is none."""
+        return self.runs[-1][1] if self.runs else 0
+
+
+NONE = Ranges()
