@@ -1,4 +1,4 @@
-"""Rewriting lets rows or text go for good: old keys are destroyed, and a crash is finished later."""
+"""Rewriting lets rows or text go for good: old keys are destroyed, a crash is finished later."""
 
 from __future__ import annotations
 
@@ -182,7 +182,8 @@ def test_text_goes_when_its_whole_day_is_past_and_the_fact_of_the_call_later(
     assert table(lake.snapshot(), metadata).equals(before)
     texts = table(lake.snapshot(), ["request", "response", "retain_until"]).to_pylist()
     assert texts[0] == {"request": "", "response": "", "retain_until": date(1970, 1, 31)}
-    assert texts[5]["request"] and texts[5]["retain_until"] is None
+    assert texts[5]["request"]
+    assert texts[5]["retain_until"] is None
     assert keep(lake, at(91)) == Enforced(text_gone=1, calls_gone=5, feedback_gone=0)
     assert ids(lake.snapshot()) == ["call-11"]
     assert list(lake.keys.ids_of_partitions()) == ["dt=1970-01-02/endpoint=chat"]

@@ -12,6 +12,7 @@ import pytest
 from loopwright.errors import PermanentError, ProviderError
 from loopwright.lake.ingest import append
 from loopwright.lake.keys import MasterKey, Role
+from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
 from loopwright.providers.base import FieldChange, Observed, Severity, Target
 from loopwright.providers.local.preflight import findings
@@ -131,14 +132,22 @@ def test_only_named_fields_change_and_are_told_in_the_manifests_words(world: Loc
         "retention": {"metadata": "52w"},
     }
     key = MasterKey.from_file(world.folder / ".loopwright/keys/main.key")
-    Lake.create(world.folder / "lake", master=key, visibility_delay=timedelta(minutes=5))
-    assert adapter.observe(target, "lake").spec["visibilityDelay"] == "300s"
+    kept = Retention(text=timedelta(hours=1), metadata=timedelta(weeks=52))
+    lake = Lake.create(
+        world.folder / "lake", master=key, visibility_delay=timedelta(minutes=5), retention=kept
+    )
+    assert adapter.observe(target, "lake").spec == {
+        "storage": "lake",
+        "visibilityDelay": "300s",
+        "retention": {"text": "3600s", "metadata": "52w"},
+    }
     adapter.update(target, Observed("lake"), [FieldChange("retention.text", None, "30d")], "key")
     assert adapter.observe(target, "lake").spec == {
         "storage": "lake",
         "visibilityDelay": "300s",
         "retention": {"metadata": "52w", "text": "30d"},
     }
+    assert lake.retention == replace(kept, text=timedelta(days=30))
 
 
 def test_a_deleted_lake_leaves_its_key_and_nothing_else(world: LocalWorld) -> None:

@@ -16,7 +16,7 @@ from loopwright.clock import to_text
 from loopwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from loopwright.lake.store import LakeStatus
+    from loopwright.lake.status import LakeStatus
 
 _name = click.argument("name", metavar="[NAME]", required=False)
 

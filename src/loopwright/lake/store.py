@@ -7,20 +7,14 @@ and gives the same rows however the files are merged later. Writing lives in `in
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import Self
 
-import orjson
-from pydantic import TypeAdapter, ValidationError
-
-from loopwright.clock import Clock, SystemClock, to_text
+from loopwright.clock import Clock, SystemClock
 from loopwright.errors import LakeError, LakeIntegrityError
 from loopwright.hashing import file_digest
 from loopwright.lake.audit import AuditLog
@@ -32,55 +26,17 @@ from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.keystore import KeyStore, LakeSecret
 from loopwright.lake.partitions import CALLS, FEEDBACK, FOLDERS
 from loopwright.lake.reading import FileReader
+from loopwright.lake.settings import (
+    KEPT_FOR_GOOD,
+    Retention,
+    Settings,
+    read_settings,
+    settings_file,
+)
 from loopwright.lake.snapshot import Snapshot
+from loopwright.lake.status import LakeStatus, partition_status
 from loopwright.lake.tables import TABLES
 from loopwright.lake.writing import FileWriter
-
-_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """`lake.json`: what a lake is, apart from its calls. Written last when a lake is made."""
-
-    format: int
-    id: str
-    created_at: str
-    visibility_delay_seconds: float
-
-
-_SETTINGS = TypeAdapter(Settings)
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionStatus:
-    """What lies under one (day, endpoint): times are microseconds since the epoch."""
-
-    dt: str
-    endpoint: str
-    rows: int
-    files: int
-    bytes: int
-    ts_min: int
-    ts_max: int
-
-
-@dataclass(frozen=True, slots=True)
-class LakeStatus:
-    """A lake in numbers. `complete_through`: every call committed up to then can be seen."""
-
-    lake_id: str
-    calls: int
-    feedback: int
-    files: int
-    bytes: int
-    partitions: tuple[PartitionStatus, ...]
-    last_seq: int
-    visible_seq: int
-    complete_through: datetime
-    visibility_delay: timedelta
-    master_key_id: str
-    key_ids: dict[str, str]
 
 
 class Lake:
@@ -97,7 +53,7 @@ class Lake:
     ) -> None:
         self.root = root
         self.lake_id = settings.id
-        self.visibility_delay = timedelta(seconds=settings.visibility_delay_seconds)
+        self.visibility_delay = settings.visibility_delay
         self.keys = keys
         self.clock = clock
         self.disk = disk
@@ -117,10 +73,11 @@ class Lake:
         master: MasterKey,
         role: Role = Role.ADMIN,
         visibility_delay: timedelta = timedelta(0),
+        retention: Retention = KEPT_FOR_GOOD,
         clock: Clock | None = None,
         disk: Disk | None = None,
     ) -> Self:
-        """Make a lake in `root`, or open the one that is there and give it this delay.
+        """Make a lake in `root`, or open the one that is there and give it these times.
 
         Raises LakeIntegrityError over calls whose `lake.json` is lost; else as `open`.
         """
@@ -128,22 +85,21 @@ class Lake:
         for folder in ("keys", "manifest", *FOLDERS, "audit"):
             disk.make_folders(root / folder)
         with disk.lock(root / "lock"):
-            if (root / "lake.json").exists():
-                settings = _read_settings(root)
+            held = settings_file(root).exists()
+            if held:
+                settings = read_settings(root)
                 KeyStore(_key_file(root), master=master, role=role, disk=disk)
             elif any((root / "manifest").glob("*.json")):
                 raise LakeIntegrityError(
-                    f"{root / 'lake.json'} is missing, and there are calls",
+                    f"{settings_file(root)} is missing, and there are calls",
                     hint="restore it from a backup: a new lake here would replace their keys",
                 )
             else:
-                settings = Settings(_FORMAT, secrets.token_hex(16), to_text(clock.now()), -1.0)
+                settings = Settings.fresh(at=clock.now())
                 KeyStore.create(_key_file(root), lake_id=settings.id, master=master, disk=disk)
-            if settings.visibility_delay_seconds != visibility_delay.total_seconds():
-                settings = replace(
-                    settings, visibility_delay_seconds=visibility_delay.total_seconds()
-                )
-                disk.write_atomic(root / "lake.json", orjson.dumps(settings))
+            timed = settings.timed(visibility_delay=visibility_delay, retention=retention)
+            if not held or timed != settings:
+                timed.write(root, disk)
         return cls.open(root, master=master, role=role, clock=clock, disk=disk)
 
     @classmethod
@@ -161,7 +117,7 @@ class Lake:
         Raises LakeIntegrityError when the end of the file manifest is lost.
         """
         disk = disk or Disk()
-        settings = _read_settings(root)
+        settings = read_settings(root)
         keys = KeyStore(_key_file(root), master=master, role=role, disk=disk)
         lake = cls(root, settings=settings, keys=keys, clock=clock or SystemClock(), disk=disk)
         lake.manifest.check_end()
@@ -177,6 +133,11 @@ class Lake:
         with self.disk.lock(self.lock_path):
             self.keys.refresh()
             yield self.manifest.head()
+
+    @property
+    def retention(self) -> Retention:
+        """How long this lake keeps what it holds, as it is set now."""
+        return read_settings(self.root).retention
 
     @cached_property
     def hash_keys(self) -> HashKeys:
@@ -222,7 +183,7 @@ class Lake:
             feedback=sum(file.rows for file in head.feedback),
             files=len(head.files),
             bytes=sum(file.bytes for file in head.files),
-            partitions=tuple(_partitions(head.calls)),
+            partitions=tuple(partition_status(head.calls)),
             last_seq=head.last_seq,
             visible_seq=self._visible_seq(head),
             complete_through=self.clock.now() - self.visibility_delay,
@@ -298,41 +259,6 @@ class Lake:
         except (OSError, LakeError) as error:
             return f"{file.path} cannot be checked: {error}"
         return None
-
-
-def _partitions(files: Collection[LakeFile]) -> Iterator[PartitionStatus]:
-    ordered = sorted(files, key=lambda file: (file.dt, file.endpoint))
-    for (dt, endpoint), group in groupby(ordered, key=lambda file: (file.dt, file.endpoint)):
-        held = list(group)
-        yield PartitionStatus(
-            dt=dt,
-            endpoint=endpoint,
-            rows=sum(file.rows for file in held),
-            files=len(held),
-            bytes=sum(file.bytes for file in held),
-            ts_min=min(file.ts_min for file in held),
-            ts_max=max(file.ts_max for file in held),
-        )
-
-
-def _read_settings(root: Path) -> Settings:
-    path = root / "lake.json"
-    try:
-        settings = _SETTINGS.validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise LakeError(
-            f"there is no lake in {root}", hint="make one with `loopwright apply` of a Lake"
-        ) from error
-    except OSError as error:
-        raise LakeError(f"cannot read {path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise LakeIntegrityError(f"{path} is damaged") from error
-    if settings.format != _FORMAT:
-        raise LakeError(
-            f"the lake in {root} has format {settings.format}, this version reads {_FORMAT}",
-            hint="use the loopwright that wrote it, or a newer one",
-        )
-    return settings
 
 
 def _key_file(root: Path) -> Path:

@@ -145,7 +145,9 @@ class LakeAdapter:
         """The settings as they hold in the lake now, whoever set them."""
         known = place.settings()
         found = known or LakeSettings("", "0s", master_key=self._key_reference(target))
-        return replace(found, visibility_delay=_delay(place, known))
+        return replace(
+            found, visibility_delay=_delay(place, known), retention=_retention(place, known)
+        )
 
     def _key_reference(self, target: Target) -> dict[str, str]:
         said: dict[str, str] | None = target.spec.get("masterKey")
@@ -161,14 +163,20 @@ class LakeAdapter:
 
     def _write(self, place: LakePlace, settings: LakeSettings) -> None:
         """Bring the folder to these settings. In a new one ours come first: who began it."""
+        from loopwright.lake.settings import Retention
         from loopwright.lake.store import Lake
 
         is_new = not place.exists
         key = master_key(settings.master_key, self._places, may_make=is_new)
         if is_new:
             place.write_settings(settings)
-        delay = timedelta(seconds=parse_duration(settings.visibility_delay))
-        Lake.create(place.root, master=key, visibility_delay=delay)
+        kept = {part: _span(text) for part, text in settings.retention.items()}
+        Lake.create(
+            place.root,
+            master=key,
+            visibility_delay=_span(settings.visibility_delay),
+            retention=Retention(**kept),
+        )
         place.write_settings(settings)
         facts = {"masterKey": settings.master_key}
         known_lakes(self._places).put(Receipt(place.storage, settings.owner, facts=facts))
@@ -190,12 +198,13 @@ def _observed(place: LakePlace) -> Observed | None:
     if not place.exists:
         return None
     settings = place.settings()
-    spec: dict[str, Any] = {"storage": place.storage, "visibilityDelay": _delay(place, settings)}
-    if settings:
-        spec["retention"] = dict(settings.retention)
     return Observed(
         external_id=place.storage,
-        spec=spec,
+        spec={
+            "storage": place.storage,
+            "visibilityDelay": _delay(place, settings),
+            "retention": _retention(place, settings),
+        },
         outputs=_outputs(place, settings),
         status="ready",
         owner=settings.owner if settings else "",
@@ -209,18 +218,27 @@ def _outputs(place: LakePlace, settings: LakeSettings | None) -> dict[str, Any]:
 
 def _delay(place: LakePlace, settings: LakeSettings | None) -> str:
     """As our settings word it, while that is what holds in the lake."""
-    seconds = _delay_seconds(place)
-    if settings and parse_duration(settings.visibility_delay) == seconds:
-        return settings.visibility_delay
-    return _said(seconds)
+    said = settings.visibility_delay if settings else None
+    return _worded(float(place.facts["visibility_delay_seconds"]), said)
 
 
-def _delay_seconds(place: LakePlace) -> float:
-    return float(place.facts["visibility_delay_seconds"])
+def _retention(place: LakePlace, settings: LakeSettings | None) -> dict[str, str]:
+    """As our settings word it, while that is what holds in the lake."""
+    facts, said = place.facts, settings.retention if settings else {}
+    held = {part: facts.get(f"keep_{part}_seconds") for part in ("text", "metadata")}
+    return {
+        part: _worded(seconds, said.get(part))
+        for part, seconds in held.items()
+        if seconds is not None
+    }
 
 
-def _said(seconds: float) -> str:
-    return f"{seconds:.0f}s"
+def _span(duration: str) -> timedelta:
+    return timedelta(seconds=parse_duration(duration))
+
+
+def _worded(seconds: float, said: str | None) -> str:
+    return said if said and parse_duration(said) == seconds else f"{seconds:.0f}s"
 
 
 def _edited(settings: LakeSettings, changes: Sequence[FieldChange]) -> LakeSettings:
