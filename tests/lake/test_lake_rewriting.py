@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -22,6 +21,8 @@ from lake_world import (
 )
 
 from loopwright.errors import LakeError, LakeKeyError
+from loopwright.lake.capture.ledger import Ledger
+from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.clearing import clear
 from loopwright.lake.columns import METADATA_COLUMNS
 from loopwright.lake.compaction import compact
@@ -29,17 +30,13 @@ from loopwright.lake.disk import Disk
 from loopwright.lake.ingest import append, append_feedback
 from loopwright.lake.keys import Role
 from loopwright.lake.retention import Enforced, enforce
-from loopwright.lake.rewriting import RemovedCalls, Rewritten, Treatment, rewrite
+from loopwright.lake.rewriting import Rewritten, Treatment, rewrite
 from loopwright.lake.store import Lake
 
 FIRST, SECOND = [1, 2, 3], [4, 5, 11]  # 11 lies in another partition
 CHAT = "dt=1970-01-01/endpoint=chat"
 ERASED = frozenset({"call-2", "call-5"})
 ERASE = {CHAT: Treatment(without=ERASED)}
-
-
-def nobody(removed: Sequence[RemovedCalls]) -> None:
-    pass
 
 
 def filled(root: Path, disk: Disk | None = None) -> Lake:
@@ -51,7 +48,7 @@ def filled(root: Path, disk: Disk | None = None) -> Lake:
 
 def erase(lake: Lake) -> Rewritten:
     with lake.writing() as head:
-        return rewrite(lake, head, ERASE, tell=nobody)
+        return rewrite(lake, head, ERASE, why="test")
 
 
 def test_rows_go_and_the_others_stay_as_they_were(tmp_path: Path) -> None:
@@ -85,7 +82,7 @@ def test_an_older_snapshot_gives_what_is_left_of_its_rows(tmp_path: Path) -> Non
     assert ids(before) == ["call-1", "call-3", "call-4", "call-11"]
     assert ids(cut) == ["call-1", "call-3"]
     with lake.writing() as head:
-        rewrite(lake, head, {CHAT: Treatment(everything=True)}, tell=nobody)
+        rewrite(lake, head, {CHAT: Treatment(everything=True)}, why="test")
     assert ids(before) == ["call-11"]
     assert ids(cut) == []
     with pytest.raises(LakeError, match="not in this snapshot"):
@@ -110,10 +107,11 @@ def test_captured_calls_are_told_before_they_go(tmp_path: Path) -> None:
         lake,
         [one | {"gateway_seq": 7 + place} for place, one in enumerate(calls(4, 5, gateway_id="g"))],
     )
-    told: list[RemovedCalls] = []
+    ledger = Ledger(lake)
+    ledger.opened("g", spool=tmp_path)
     with lake.writing() as head:
-        rewrite(lake, head, ERASE, tell=told.extend)
-    assert told == [RemovedCalls("g", "chat", (8,))]
+        rewrite(lake, head, ERASE, why="erased")
+    assert ledger.read("g").accounts["chat"].removed == {"erased": Ranges.of([8])}
 
 
 def test_a_reader_may_not_rewrite(tmp_path: Path) -> None:
@@ -167,7 +165,7 @@ def keep(
     lake: Lake, now: datetime, *, text: int | None = 30, metadata: int | None = 90
 ) -> Enforced:
     days = [None if kept is None else timedelta(days=kept) for kept in (text, metadata)]
-    return enforce(lake, text=days[0], metadata=days[1], now=now, tell=nobody)
+    return enforce(lake, text=days[0], metadata=days[1], now=now)
 
 
 def test_text_goes_when_its_whole_day_is_past_and_the_fact_of_the_call_later(

@@ -13,8 +13,10 @@ from itertools import groupby
 from loopwright.lake.clearing import clear
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import CALLS
-from loopwright.lake.rewriting import Told, Treatment, rewrite
+from loopwright.lake.rewriting import Treatment, rewrite
 from loopwright.lake.store import Lake
+
+_WHY = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,11 @@ def enforce(
     text: timedelta | None,
     metadata: timedelta | None,
     now: datetime,
-    tell: Told,
 ) -> Enforced:
     """Let go what is kept longer than `text` and `metadata` say; None keeps it for good.
 
     Rewrites one day after the other, each in one commit, so an interrupted run is finished by the
-    next. `tell` hears of captured calls before they go. Raises LakeError and LakeIntegrityError;
-    the days before stay done.
+    next. Raises LakeError and LakeIntegrityError; the days before stay done.
     """
     done: list[Enforced] = []
     while True:
@@ -47,7 +47,7 @@ def enforce(
             if not due:
                 clear(lake, head)  # of what a run before this one died over
                 return _summed(done)
-            rewrite(lake, head, due, tell=tell)
+            rewrite(lake, head, due, why=_WHY)
         done.append(_told(head, due))
 
 

@@ -8,13 +8,16 @@ and files is cleared by the next rewriting or compaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loopwright.lake.capture.ledger import Ledger
+from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.clearing import clear
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import CALLS
@@ -38,15 +41,6 @@ class Treatment:
 
 
 @dataclass(frozen=True, slots=True)
-class RemovedCalls:
-    """Captured calls that went: their numbers at one gateway and endpoint, ascending."""
-
-    gateway_id: str
-    endpoint: str
-    seqs: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Rewritten:
     """What a rewriting did. Rows are counted by table, partitions named as their keys are."""
 
@@ -55,17 +49,12 @@ class Rewritten:
     removed: Mapping[str, int]
 
 
-Told = Callable[[Sequence[RemovedCalls]], None]
-"""Is told of captured calls before they go; of the same ones again after a crash."""
-
-
-def rewrite(
-    lake: Lake, head: Head, treatments: Mapping[str, Treatment], *, tell: Told
-) -> Rewritten:
+def rewrite(lake: Lake, head: Head, treatments: Mapping[str, Treatment], *, why: str) -> Rewritten:
     """Treat the named partitions. Call it inside `lake.writing()`, with the head from there.
 
-    Raises LakeError and LakeIntegrityError before the commit, and the lake is as before; whatever
-    fails after it is finished by calling `clearing.clear`.
+    The ledger is told of captured calls before they go, and `why`. Raises LakeError and
+    LakeIntegrityError before the commit, and the lake is as before; whatever fails after it is
+    finished by calling `clearing.clear`.
     """
     old = [file for file in head.files if file.partition in treatments]
     made: list[LakeFile] = []
@@ -75,7 +64,7 @@ def rewrite(
         for file in old:
             if heir := _rewritten(lake, file, treatments[file.partition]):
                 made.append(heir)
-        tell(_removed(lake, old, treatments))
+        _tell_ledger(lake, old, treatments, why=why)
         committed = lake.manifest.commit(
             head,
             added=tuple(made),
@@ -134,22 +123,28 @@ def _blanked(table: Table, part: pa.Table, until: date | None) -> pa.Table:
     return part.select(list(table.columns))
 
 
-def _removed(
-    lake: Lake, files: Sequence[LakeFile], treatments: Mapping[str, Treatment]
-) -> list[RemovedCalls]:
-    """The captured calls among the rows that go."""
-    found: dict[tuple[str, str], list[int]] = {}
+def _tell_ledger(
+    lake: Lake, files: Sequence[LakeFile], treatments: Mapping[str, Treatment], *, why: str
+) -> None:
+    """Which captured calls are among the rows that go."""
+    gone: dict[str, dict[str, list[int]]] = {}
     for file in files:
         treatment = treatments[file.partition]
-        if file.table != CALLS or not (treatment.everything or treatment.without):
-            continue
-        columns = ["call_id", "gateway_id", "gateway_seq"]
-        for batch in lake.reader.batches(file, columns, Selection.everything()):
-            for row in batch.filter(pc.is_valid(batch["gateway_seq"])).to_pylist():
+        if file.table == CALLS and (treatment.everything or treatment.without):
+            for row in _captured(lake, file):
                 if treatment.everything or row["call_id"] in treatment.without:
-                    place = (row["gateway_id"], file.endpoint)
-                    found.setdefault(place, []).append(row["gateway_seq"])
-    return [RemovedCalls(*place, tuple(sorted(seqs))) for place, seqs in sorted(found.items())]
+                    numbers = gone.setdefault(row["gateway_id"], {}).setdefault(file.endpoint, [])
+                    numbers.append(row["gateway_seq"])
+    ledger = Ledger(lake, clock=lake.clock)
+    for gateway_id, endpoints in gone.items():
+        ranges = {name: Ranges.of(numbers) for name, numbers in endpoints.items()}
+        ledger.removed(gateway_id, ranges, why=why)
+
+
+def _captured(lake: Lake, file: LakeFile) -> Iterator[dict[str, Any]]:
+    columns = ["call_id", "gateway_id", "gateway_seq"]
+    for batch in lake.reader.batches(file, columns, Selection.everything()):
+        yield from batch.filter(pc.is_valid(batch["gateway_seq"])).to_pylist()
 
 
 def _rows(files: Sequence[LakeFile]) -> dict[str, int]:

@@ -131,7 +131,7 @@ class Lake:
     def writing(self) -> Iterator[Head]:
         """Keep other writers out; gives the newest state, and the keys are as they are now."""
         with self.disk.lock(self.lock_path):
-            self.keys.refresh()
+            self.keys.ensure_secrets()
             yield self.manifest.head()
 
     @property
