@@ -153,6 +153,10 @@ class CaptureError(LakeError):
         self.reason = reason
 
 
+class SqlError(LakeError):
+    """A query is not one that may run, or did not come to its end."""
+
+
 class DatasetError(LakeError):
     """A dataset version cannot be built or does not verify."""
 

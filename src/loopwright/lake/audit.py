@@ -55,7 +55,15 @@ class AuditLog:
 
         Raises LakeError when it cannot be recorded: then no text may be read.
         """
-        opening, count = secrets.token_hex(8), RowCount()
+        opening, count = self.begin(purpose=purpose, query=query), RowCount()
+        try:
+            yield count
+        finally:
+            self.end(opening, rows=count.rows)
+
+    def begin(self, *, purpose: str, query: Mapping[str, Any]) -> str:
+        """Record that text is about to be opened; for who cannot hold `opening` around it."""
+        opening = secrets.token_hex(8)
         self._add(
             opening=opening,
             at=to_text(self._clock.now()),
@@ -63,10 +71,11 @@ class AuditLog:
             purpose=purpose,
             query=query,
         )
-        try:
-            yield count
-        finally:
-            self._add(opening=opening, rows=count.rows)
+        return opening
+
+    def end(self, opening: str, *, rows: int) -> None:
+        """Record how many rows an opening has handed out."""
+        self._add(opening=opening, rows=rows)
 
     def openings(self) -> list[TextOpening]:
         """Every recorded opening, the oldest first. `findings` names the lines that are torn."""
