@@ -59,6 +59,14 @@ def wrong_key() -> RefusalError:
     )
 
 
+def foreign_page() -> RefusalError:
+    return RefusalError(
+        403,
+        "A page of another site may not call this gateway while it asks for no API keys.",
+        code="foreign_origin",
+    )
+
+
 def not_here(path: str) -> RefusalError:
     return RefusalError(
         404, f"There is nothing at {path[:_LONGEST_NAME]}.", code="unknown_url", headers=_FINAL

@@ -1,0 +1,100 @@
+"""`POST /v1/feedback`: what people and programs say of a call, on its way into the call's lake."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from time import time_ns
+from typing import Any
+
+import orjson
+
+from loopwright.gateway import refusals
+from loopwright.gateway.identifiers import uuid7
+
+_KINDS = ("score", "good", "label", "correction", "comment")
+_SOURCES = ("human", "app", "judge")
+_LONGEST_WORD = 200
+
+
+def rows(said: Mapping[str, Any], *, endpoint: str, author: str | None) -> list[dict[str, Any]]:
+    """One feedback row for each thing that is said. Raises RefusalError 400."""
+    shared = {
+        "call_id": _word(said, "call_id", required=True),
+        "ts": time_ns() // 1000,
+        "endpoint": endpoint,
+        "source": _source(said),
+        "author": author,
+    }
+    given = [kind for kind in _KINDS if said.get(kind) is not None]
+    if not given:
+        raise refusals.bad_body(f"Feedback says one of {', '.join(_KINDS)}.")
+    if unknown := sorted(set(said) - {*_KINDS, "call_id", "name", "source", "endpoint"}):
+        raise refusals.bad_body(f"`{unknown[0][:80]}` is not a field of feedback.",
+                                param=unknown[0][:80])  # fmt: skip
+    name = _word(said, "name")
+    return [
+        {"feedback_id": uuid7(), **shared, "name": name or kind, **_VALUES[kind](said[kind])}
+        for kind in given
+    ]
+
+
+def _score(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise refusals.bad_body("`score` is not a number.", param="score")
+    return {"kind": "float", "value_num": float(value)}
+
+
+def _good(value: Any) -> dict[str, Any]:
+    if not isinstance(value, bool):
+        raise refusals.bad_body("`good` is neither true nor false.", param="good")
+    return {"kind": "bool", "value_bool": value}
+
+
+def _label(value: Any) -> dict[str, Any]:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_WORD:
+        raise refusals.bad_body(f"`label` is not a word of up to {_LONGEST_WORD} characters.",
+                                param="label")  # fmt: skip
+    return {"kind": "label", "value_label": value}
+
+
+def _correction(value: Any) -> dict[str, Any]:
+    """The answer as it should have been: its text, or a whole assistant message."""
+    message = {"role": "assistant", "content": value} if isinstance(value, str) else value
+    if not isinstance(message, dict) or message.get("role", "assistant") != "assistant":
+        raise refusals.bad_body("`correction` is neither a text nor an assistant message.",
+                                param="correction")  # fmt: skip
+    text = orjson.dumps({"role": "assistant"} | message).decode()
+    return {"kind": "correction", "text": text}
+
+
+def _comment(value: Any) -> dict[str, Any]:
+    if not isinstance(value, str) or not value:
+        raise refusals.bad_body("`comment` is not a text.", param="comment")
+    return {"kind": "comment", "text": value}
+
+
+_VALUES = {
+    "score": _score,
+    "good": _good,
+    "label": _label,
+    "correction": _correction,
+    "comment": _comment,
+}
+
+
+def _source(said: Mapping[str, Any]) -> str:
+    source = said.get("source", "app")
+    if source not in _SOURCES:
+        raise refusals.bad_body(f"`source` is one of {', '.join(_SOURCES)}.", param="source")
+    return str(source)
+
+
+def _word(said: Mapping[str, Any], name: str, *, required: bool = False) -> str | None:
+    value = said.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_WORD:
+        raise refusals.bad_body(f"`{name}` is not a text of up to {_LONGEST_WORD} characters.",
+                                param=name)  # fmt: skip
+    return value

@@ -1,0 +1,136 @@
+"""Asking an upstream: one attempt, and a second one where the first cannot have had an effect."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import aiohttp
+
+from loopwright.gateway import refusals
+from loopwright.gateway.bodies import with_model
+from loopwright.gateway.headers import upward
+from loopwright.gateway.identifiers import TraceContext
+from loopwright.gateway.refusals import RefusalError
+from loopwright.gateway.routing import Work
+from loopwright.gateway.upstreams import Pool, Target
+
+_LARGE = 1 << 20  # bytes from which a body is sent in pieces
+_PAUSE = 0.1  # seconds before the same upstream is asked again
+_UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be asked of whichever upstream is chosen."""
+
+    endpoint: str
+    work: Work
+    body: bytes
+    request: dict[str, Any]
+    headers: dict[str, str]
+    trace: TraceContext
+
+
+@dataclass(slots=True)
+class Asked:
+    """An answer that has begun, who gives it, and how long it was waited for, in seconds."""
+
+    response: aiohttp.ClientResponse
+    target: Target
+    waited: float
+
+
+def new_session() -> aiohttp.ClientSession:
+    """The client of all upstreams. No cookies, no proxies, no unpacking, as many at once as ask."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=("User-Agent",),
+    )
+
+
+async def ask(session: aiohttp.ClientSession, pool: Pool, question: Question) -> Asked:
+    """The head of an upstream's answer. Raises RefusalError 502 or 504.
+
+    A second attempt is made when no connection came about, and when one upstream of several said
+    503: in both cases nobody has acted on the call.
+    """
+    first = pool.choose()
+    if first is None:
+        raise refusals.upstream_unreachable(question.endpoint)
+    try:
+        asked = await _attempt(session, first, question)
+    except _NO_CONNECTION as failure:
+        second = await _other(pool, first, failure)
+        if second is None:
+            raise _refusal(question.endpoint, failure) from failure
+        return await _again(session, second, question)
+    except _FAILURES as failure:
+        raise _refusal(question.endpoint, failure) from failure
+    if asked.response.status == _UNAVAILABLE and (other := pool.choose(after=first)) is not None:
+        asked.response.close()
+        first.failed()
+        asked = await _again(session, other, question)
+    return _usable(asked, question.endpoint)
+
+
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+
+
+async def _other(pool: Pool, failed: Target, failure: Exception) -> Target | None:
+    """Another upstream, or the same a moment later when it only refused the connection."""
+    other = pool.choose(after=failed)
+    if other is None and not isinstance(failure, aiohttp.ConnectionTimeoutError):
+        await asyncio.sleep(_PAUSE)
+        return failed
+    return other
+
+
+async def _again(session: aiohttp.ClientSession, target: Target, question: Question) -> Asked:
+    try:
+        return _usable(await _attempt(session, target, question), question.endpoint)
+    except _FAILURES as failure:
+        raise _refusal(question.endpoint, failure) from failure
+
+
+async def _attempt(session: aiohttp.ClientSession, target: Target, question: Question) -> Asked:
+    body = with_model(question.body, question.request, target.upstream.model)
+    headers = upward(question.headers, authorization=target.authorization, trace=question.trace)
+    began = perf_counter()
+    try:
+        response = await session.post(
+            target.urls[question.work],
+            data=body if len(body) < _LARGE else io.BytesIO(body),
+            headers=headers,
+            timeout=target.timeout,
+            allow_redirects=False,
+        )
+    except _NO_CONNECTION:
+        target.failed()
+        raise
+    target.succeeded()
+    return Asked(response, target, perf_counter() - began)
+
+
+def _refusal(endpoint: str, failure: Exception) -> RefusalError:
+    if isinstance(failure, _NO_CONNECTION):
+        return refusals.upstream_unreachable(endpoint)
+    if isinstance(failure, TimeoutError):
+        return refusals.upstream_timeout(endpoint)
+    return refusals.upstream_broke(endpoint)
+
+
+def _usable(asked: Asked, endpoint: str) -> Asked:
+    """Refuses what is the gateway's business and would mislead a client."""
+    status = asked.response.status
+    if status == 401 or 300 <= status < 400:
+        asked.response.close()
+        raise refusals.upstream_unusable(endpoint, status)
+    return asked

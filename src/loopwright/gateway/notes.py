@@ -1,0 +1,77 @@
+"""What is known of one request so far: for its log line, its metrics and its record's timings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter, time_ns
+from typing import Any
+
+from loopwright.clock import to_text
+from loopwright.gateway.capturing import Timings
+from loopwright.gateway.identifiers import uuid7
+from loopwright.gateway.routing import Work
+
+
+@dataclass(slots=True)
+class Notes:
+    """Moments are of `perf_counter`, durations in seconds. No text, no keys, no users."""
+
+    call_id: str = field(default_factory=uuid7)
+    ts: int = field(default_factory=lambda: time_ns() // 1000)
+    arrived: float = field(default_factory=perf_counter)
+    work: Work | None = None
+    principal: str = ""
+    endpoint: str = ""
+    version: str = ""
+    stream: bool = False
+    trace_id: str | None = None
+    outcome: str = ""
+    overhead: float | None = None
+    first: float | None = None
+    ended: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def first_token(self) -> float | None:
+        """Seconds to the first bytes of a stream; None where nothing is streamed."""
+        return self.first - self.arrived if self.first is not None and self.stream else None
+
+    def timings(self) -> Timings:
+        """As the record has them, now that the answer has ended."""
+        first = self.first_token
+        return Timings(
+            latency_ms=round((perf_counter() - self.arrived) * 1000),
+            ttft_ms=None if first is None else round(first * 1000),
+            overhead_us=None if self.overhead is None else round(self.overhead * 1_000_000),
+        )
+
+    def line(self, *, method: str, path: str, status: int, sent: int) -> dict[str, Any]:
+        """The request's line in the access log."""
+        facts: dict[str, Any] = {
+            "time": to_text(datetime.fromtimestamp(self.ts / 1_000_000, UTC)),
+            "call_id": self.call_id,
+            "method": method,
+            "path": path[:200],
+            "status": status,
+            "bytes": sent,
+            "duration_ms": round((perf_counter() - self.arrived) * 1000, 3),
+        }
+        if self.endpoint:
+            facts |= {
+                "endpoint": self.endpoint,
+                "model_version": self.version,
+                "stream": self.stream,
+                "outcome": self.outcome,
+                "input_tokens": self.input_tokens,
+                "output_tokens": self.output_tokens,
+                "trace_id": self.trace_id,
+            }
+        if self.overhead is not None:
+            facts["overhead_ms"] = round(self.overhead * 1000, 3)
+        if (first := self.first_token) is not None:
+            facts["ttft_ms"] = round(first * 1000, 3)
+        if self.principal:
+            facts["principal"] = self.principal
+        return facts
