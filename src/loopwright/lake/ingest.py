@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from loopwright.lake import feedback
 from loopwright.lake.batch import Batch, BatchBuilder, Record, Run
 from loopwright.lake.files import Head, LakeFile
@@ -29,8 +32,13 @@ class AppendResult:
     last_seq: int | None
 
 
-def append(lake: Lake, calls: Iterable[Record] | Batch) -> AppendResult:
+def append(
+    lake: Lake, calls: Iterable[Record] | Batch, *, same_times: bool = False
+) -> AppendResult:
     """Add calls in one atomic commit; those whose call id is known are counted and skipped.
+
+    With `same_times` a call that comes again has the time that it had, so known ones are looked
+    for in files of these times only: what is added stays cheap however large the lake is.
 
     A record is a mapping with call_id, ts (aware datetime, or microseconds since the epoch),
     endpoint, request and response (JSON as text or UTF-8), and any other column of a call. All are
@@ -39,7 +47,7 @@ def append(lake: Lake, calls: Iterable[Record] | Batch) -> AppendResult:
     """
     given = calls if isinstance(calls, Batch) else _gathered(calls)
     with lake.writing() as head:
-        fresh = _without_known(lake, head, given)
+        fresh = _without_known(lake, head, given, same_times=same_times)
         runs = fresh.runs(first_seq=head.last_seq + 1)
         return _committed(lake, head, CALL_TABLE, runs, rows=fresh.rows, given=given.rows)
 
@@ -58,10 +66,16 @@ def append_feedback(lake: Lake, rows: Iterable[Record]) -> AppendResult:
         return _committed(lake, head, FEEDBACK_TABLE, runs, rows=len(fresh), given=len(given))
 
 
-def known_calls(lake: Lake, head: Head, given: Batch) -> set[str]:
+def known_calls(lake: Lake, head: Head, given: Batch, *, same_times: bool = False) -> set[str]:
     """Which calls of the batch the lake has, by id."""
     skeys = given.metadata["skey"].combine_chunks().sort().to_pylist()
-    return known_ids(lake, head, head.calls, column="call_id", skeys=skeys)
+    files: Sequence[LakeFile] = head.calls
+    if same_times and given.rows:
+        found = pc.min_max(given.metadata["ts"].cast(pa.int64())).as_py()
+        files = [
+            file for file in files if file.ts_min <= found["max"] and found["min"] <= file.ts_max
+        ]
+    return known_ids(lake, head, files, column="call_id", skeys=skeys)
 
 
 def _gathered(records: Iterable[Record]) -> Batch:
@@ -71,9 +85,9 @@ def _gathered(records: Iterable[Record]) -> Batch:
     return builder.batch()
 
 
-def _without_known(lake: Lake, head: Head, given: Batch) -> Batch:
+def _without_known(lake: Lake, head: Head, given: Batch, *, same_times: bool) -> Batch:
     """The calls whose id the lake has not, the first of equal ones."""
-    seen = known_calls(lake, head, given)
+    seen = known_calls(lake, head, given, same_times=same_times)
     kept = []
     for call_id in given.call_ids:
         kept.append(call_id not in seen)

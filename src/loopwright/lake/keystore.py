@@ -142,7 +142,7 @@ class KeyStore:
 
     def renew(self, partitions: set[str]) -> None:
         """Give the partitions new keys to write under; the old ones stay until `destroy`."""
-        self.refresh()
+        self.ensure_secrets()  # the ledger is told of what goes, and the lake may be an older one
         if partitions:
             self._grow(sorted(partitions))
 

@@ -23,14 +23,14 @@ from typing import Any, Self
 import orjson
 
 from loopwright.clock import Clock, SystemClock
-from loopwright.errors import CaptureError
+from loopwright.errors import CaptureError, LoopwrightError
 from loopwright.lake.capture.committing import GroupCommit
 from loopwright.lake.capture.frames import Kind, Sealer, call_to_bytes
 from loopwright.lake.capture.ledger import Ledger, lake_secret
 from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
 from loopwright.lake.capture.segment import Segment
-from loopwright.lake.capture.spool import SpoolDisk, boot_id, bytes_in, new_gateway
+from loopwright.lake.capture.spool import SpoolDisk, boot_id, bytes_in, end_gateway, new_gateway
 from loopwright.lake.keystore import LakeSecret
 from loopwright.lake.store import Lake
 
@@ -74,6 +74,7 @@ class CallLog:
         disk: SpoolDisk,
     ) -> None:
         self.gateway_id = gateway_id
+        self.hash_keys = lake.hash_keys
         self._spool = folder
         self._folder = folder / gateway_id
         self._lake_id = lake.lake_id
@@ -121,12 +122,10 @@ class CallLog:
         """
         lake_secret(lake, LakeSecret.LOG)
         ledger = Ledger(lake, clock=clock or SystemClock())
-        name = gateway_id
+        lock: int | None = None
         try:
-            while True:
-                lock = None if ledger.knows(name) else new_gateway(folder, name)
-                if lock is not None:
-                    break
+            name = gateway_id
+            while ledger.knows(name) or (lock := new_gateway(folder, name)) is None:
                 name = f"{gateway_id}-{secrets.token_hex(3)}"
             ledger.opened(name, spool=folder)
             return cls(
@@ -137,8 +136,12 @@ class CallLog:
                 limit_bytes=limit_bytes,
                 disk=disk or SpoolDisk(),
             )
-        except OSError as error:
-            raise _refused(error, f"open the log in {folder}") from error
+        except (OSError, LoopwrightError) as error:
+            if lock is not None:
+                os.close(lock)
+            if isinstance(error, OSError):
+                raise _refused(error, f"open the log in {folder}") from error
+            raise
 
     def accept(self, endpoint: str, *, call_id: str, ts: int) -> Ticket:
         """Mark a call as accepted; the marker is in the kernel when this returns.
@@ -236,7 +239,7 @@ class CallLog:
             self._pay()
             self._retire()
         self._committing.close()
-        os.close(self._held)
+        end_gateway(self._held)
 
     def _hand_over(self, kind: Kind, content: bytes) -> None:
         with self._mutex:

@@ -19,6 +19,7 @@ _GATEWAYS_LOCK = ".gateways"
 _RECORDER_LOCK = ".recorder"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _DIGITS = 9
+_ENDED = "ended"
 
 
 class SpoolDisk:
@@ -74,6 +75,13 @@ class Gateway:
     id: str
     folder: Path
     alive: bool
+    ending: str
+    """What its lock says: how it ended, or the boot of the machine that it ran in."""
+
+    @property
+    def lost_power(self) -> bool:
+        """Whether the machine went down while it was running."""
+        return not self.alive and self.ending not in (_ENDED, boot_id())
 
     def segments(self) -> list[SegmentFile]:
         """In the order in which they were written."""
@@ -91,7 +99,10 @@ def gateways(folder: Path) -> list[Gateway]:
         return []
     with locked(folder / _GATEWAYS_LOCK):
         places = sorted(path for path in folder.iterdir() if path.is_dir())
-        return [Gateway(place.name, place, _is_held(place / _LOCK)) for place in places]
+        return [
+            Gateway(place.name, place, _is_held(place / _LOCK), _content(place / _LOCK))
+            for place in places
+        ]
 
 
 def new_gateway(folder: Path, gateway_id: str) -> int | None:
@@ -108,7 +119,20 @@ def new_gateway(folder: Path, gateway_id: str) -> int | None:
             return None
         descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.write(descriptor, boot_id().encode())
+        os.fsync(descriptor)
         return descriptor
+
+
+def end_gateway(descriptor: int) -> None:
+    """Say that the gateway ended by itself, and let go of its lock."""
+    try:
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _ENDED.encode(), 0)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_gateway(gateway: Gateway) -> None:
@@ -173,6 +197,13 @@ def _is_held(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _content(lock: Path) -> str:
+    try:
+        return lock.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _size(path: Path) -> int:
