@@ -7,8 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from loopwright.lake.chat_lines import BadLineError, parse
-from loopwright.lake.exchange import HashKeys, describe, estimated_tokens
+from loopwright.lake.exchange import HashKeys, describe
+from loopwright.lake.operations import estimated_tokens
+from loopwright.lake.shapes.base import BadLineError
+from loopwright.lake.shapes.chat import parse
 
 KEYS = HashKeys(subject=b"s" * 32, content=b"c" * 32)
 USER = {"role": "user", "content": "hello"}

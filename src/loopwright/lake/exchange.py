@@ -1,12 +1,13 @@
-"""One OpenAI-style chat exchange (request body and response body) as the columns of a call.
+"""One OpenAI-style exchange (request body and response body) as the columns of a call.
 
 Promotes what is worth filtering to scalars and keeps the raw JSON beside it. Personal ids and
 text leave here only as keyed hashes, or inside request and response. Pure; no files, no lake.
+What each operation asks and answers is read in `operations`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,11 +15,12 @@ import orjson
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from loopwright.lake.operations import Turn, content_tokens, turn
+
 Json = Mapping[str, Any]
 
 _HASH_BYTES = 16
 _SUBJECTS = 4096  # end users call again: their keys are kept at hand
-_SYSTEM_ROLES = frozenset({"system", "developer"})
 _PARAMETERS = (
     "temperature",
     "top_p",
@@ -37,6 +39,7 @@ _USAGE_DETAILS = {
     "cache_read_tokens": ("prompt_tokens_details", "cached_tokens"),
     "reasoning_tokens": ("completion_tokens_details", "reasoning_tokens"),
 }
+_LONGEST_WORD = 256  # of a model's name or an error's type; more is no name
 _MOST_TAGS, _LONGEST_TAG_NAME, _LONGEST_TAG = 16, 64, 512
 
 
@@ -63,46 +66,77 @@ def describe(request: Json, response: Json, *, keys: HashKeys) -> dict[str, Any]
     Both must be well formed: `messages` a list of messages, and `choices` a list of choices with
     a message each, or `error` an object.
     """
-    messages = request["messages"]
-    choices = response.get("choices") or ()
-    answer = choices[0]["message"] if choices else {}
+    columns = _columns("chat", request, response, keys=keys)
+    return columns | {"request": _dumped(request), "response": _dumped(response)}
+
+
+def described(operation: str, request: bytes, response: bytes, *, keys: HashKeys) -> dict[str, Any]:
+    """The columns that follow from any exchange, whatever was sent: this never raises.
+
+    `operation` is chat, completion or embeddings. Bodies that are JSON stay byte by byte as they
+    came; others are kept as JSON that holds them as text.
+    """
+    asked, answered = _object(request), _object(response)
+    try:
+        columns = _columns(operation, asked, answered, keys=keys)
+    except (orjson.JSONEncodeError, RecursionError):  # nested deeper than can be written again
+        columns = _columns(operation, {}, {}, keys=keys)
+        columns["prompt_hash"] = keys.content_hash(request)
+        columns["exchange_hash"] = keys.content_hash(request + response)
+    return columns | {"request": as_json(request), "response": as_json(response)}
+
+
+def as_json(body: bytes) -> bytes:
+    """The same bytes where they are JSON in UTF-8; otherwise `{"text": ...}`, `{}` for nothing."""
+    if not body:
+        return b"{}"
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return orjson.dumps({"text": body.decode("utf-8", "backslashreplace")})
+    return body
+
+
+def token_counts(operation: str, request: Json, response: Json) -> dict[str, Any]:
+    """Columns input_tokens, output_tokens, tokens_estimated, and details where they were told.
+
+    Estimated from the text when the provider counted nothing. Takes any JSON objects.
+    """
+    return _tokens(response.get("usage"), turn(operation, request, response))
+
+
+def _columns(operation: str, request: Json, response: Json, *, keys: HashKeys) -> dict[str, Any]:
+    told = turn(operation, request, response)
     model = _text(response.get("model")) or _text(request.get("model"))
-    prompt = orjson.dumps((messages, request.get("tools")), option=orjson.OPT_SORT_KEYS)
-    answers = [choice["message"] for choice in choices]
-    prompt_hash = keys.content_hash(prompt)
-    said = orjson.dumps(answers, option=orjson.OPT_SORT_KEYS)
+    prompt_hash = keys.content_hash(orjson.dumps(told.prompt, option=orjson.OPT_SORT_KEYS))
+    said = orjson.dumps(told.answers, option=orjson.OPT_SORT_KEYS)
     return {
-        "operation": "chat",
+        "operation": operation,
         "model_requested": _text(request.get("model")),
         "model": model,
         "model_version": model,
         "stream": request.get("stream") is True,
-        "finish_reason": _text(choices[0].get("finish_reason")) if choices else None,
-        "n_messages": len(messages),
-        "n_tool_calls": len(answer.get("tool_calls") or ()),
-        "n_media": sum([_media(message) for message in messages]),
-        "has_system": not _SYSTEM_ROLES.isdisjoint([message["role"] for message in messages]),
+        "finish_reason": _text(told.finish_reason),
+        "n_messages": told.n_messages,
+        "n_tool_calls": told.n_tool_calls,
+        "n_media": told.n_media,
+        "has_system": told.has_system,
         "has_tools": bool(request.get("tools") or request.get("functions")),
         "request_params": _parameters(request),
         "tags": _tags(request.get("metadata")),
         "prompt_hash": prompt_hash,
         "exchange_hash": keys.content_hash(prompt_hash + said),
-        "request": _dumped(request),
-        "response": _dumped(response),
         **_outcome(response),
-        **_tokens(response.get("usage"), messages, answers),
+        **_tokens(response.get("usage"), told),
     }
 
 
-def estimated_tokens(text: str) -> int:
-    """About how many tokens `text` has: one for 4 ASCII characters or 1.5 wide ones.
-
-    A character counts as wide by its UTF-8 bytes beyond the first, two for one of Chinese.
-    """
-    if text.isascii():
-        return -(-len(text) // 4)
-    wide = (len(text.encode()) - len(text)) / 2
-    return int((len(text) - wide) / 4 + wide / 1.5) + 1
+def _object(body: bytes) -> Json:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _mac(keyed: HMAC, content: bytes) -> bytes:
@@ -132,9 +166,10 @@ def _outcome(response: Json) -> dict[str, Any]:
     }
 
 
-def _tokens(usage: Any, messages: list[Json], answers: list[Json]) -> dict[str, Any]:
+def _tokens(usage: Any, told: Turn) -> dict[str, Any]:
     if isinstance(usage, dict):
-        counted = (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+        answers = 0 if told.answers_in_vectors else _count(usage, "completion_tokens")
+        counted = (_count(usage, "prompt_tokens"), answers)
         if None not in counted:
             found = {"input_tokens": counted[0], "output_tokens": counted[1]}
             for column, (part, name) in _USAGE_DETAILS.items():
@@ -142,29 +177,10 @@ def _tokens(usage: Any, messages: list[Json], answers: list[Json]) -> dict[str, 
                     found[column] = _count(usage[part], name)
             return found | {"tokens_estimated": False}
     return {
-        "input_tokens": sum(estimated_tokens(text) for text in _texts(messages)),
-        "output_tokens": sum(estimated_tokens(text) for text in _texts(answers)),
+        "input_tokens": sum(map(content_tokens, told.texts_in())),
+        "output_tokens": sum(map(content_tokens, told.texts_out())),
         "tokens_estimated": True,
     }
-
-
-def _texts(messages: list[Json]) -> Iterator[str]:
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, str):
-            yield content
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part.get("text"), str):
-                yield part["text"]
-        for call in message.get("tool_calls") or ():
-            yield call["function"]["name"] + call["function"]["arguments"]
-
-
-def _media(message: Json) -> int:
-    content = message.get("content")
-    if not isinstance(content, list):
-        return 0
-    return sum(1 for part in content if part.get("type") not in ("text", "refusal"))
 
 
 def _parameters(request: Json) -> str | None:
@@ -200,4 +216,4 @@ def _count(counts: Any, name: str) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value[:_LONGEST_WORD] if isinstance(value, str) and value else None
