@@ -16,6 +16,7 @@ from loopwright.lake.feedback_columns import checked, feedback_table
 from loopwright.lake.files import Head
 from loopwright.lake.lookup import endpoints_of, known_ids
 from loopwright.lake.store import Lake
+from loopwright.lake.tombstones import Tombstones
 
 UNKNOWN_ENDPOINT = "unknown"
 
@@ -23,14 +24,15 @@ UNKNOWN_ENDPOINT = "unknown"
 def fresh_rows(lake: Lake, head: Head, given: Sequence[Record]) -> list[dict[str, Any]]:
     """The rows that the lake has not, each with an endpoint, the first of equal ids.
 
-    Raises LakeError when one is not feedback.
+    Feedback on a call that was erased is left out. Raises LakeError when one is not feedback.
     """
     rows = [checked(row) for row in _placed(lake, head, given)]
     skeys = sorted({skey(row["call_id"]) for row in rows})
     seen = known_ids(lake, head, head.feedback, column="feedback_id", skeys=skeys)
+    erased = Tombstones(lake).among({row["call_id"] for row in rows})
     fresh = []
     for row in rows:
-        if row["feedback_id"] not in seen:
+        if row["feedback_id"] not in seen and row["call_id"] not in erased:
             fresh.append(row)
             seen.add(row["feedback_id"])
     return fresh

@@ -1,7 +1,8 @@
 """Appending calls and feedback: sorted, encrypted files and one commit, or nothing at all.
 
-What the lake knows already (by its id) is skipped, so repeating a batch adds nothing. The lake's
-lock is held for one batch, so several processes may append at once.
+What the lake knows already (by its id) is skipped, so repeating a batch adds nothing, and so is
+what was erased from it. The lake's lock is held for one batch, so several processes may append at
+once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from loopwright.lake.lookup import known_ids
 from loopwright.lake.partitions import partition_name
 from loopwright.lake.store import Lake
 from loopwright.lake.tables import CALL_TABLE, FEEDBACK_TABLE, Table
+from loopwright.lake.tombstones import Tombstones
 from loopwright.lake.writing import SMALL_ROW_GROUP
 
 
@@ -86,10 +88,12 @@ def _gathered(records: Iterable[Record]) -> Batch:
 
 
 def _without_known(lake: Lake, head: Head, given: Batch, *, same_times: bool) -> Batch:
-    """The calls whose id the lake has not, the first of equal ones."""
+    """The calls whose id the lake neither has nor erased, the first of equal ones."""
+    call_ids = given.call_ids
     seen = known_calls(lake, head, given, same_times=same_times)
+    seen |= Tombstones(lake).among(call_ids)
     kept = []
-    for call_id in given.call_ids:
+    for call_id in call_ids:
         kept.append(call_id not in seen)
         seen.add(call_id)
     return given if all(kept) else given.only(kept)
