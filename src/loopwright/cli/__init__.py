@@ -35,6 +35,8 @@ COMMANDS = {
     "state": "Look at the state, and mend it.",
     "dataset": "List, show, verify and compare dataset versions.",
     "lake": "Look at a lake.",
+    "serve": "Run the project daemon: the gateway, and the recorder of its calls.",
+    "chat": "Talk to an endpoint.",
     "watch": "Keep it so, from a folder or from git.",
     "status": "Tell how the watcher and the resources are.",
     "suspend": "Leave a resource alone for a while.",

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ from typing import Any
 from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.daemon.secrets import Secrets
 from loopwright.errors import LoopwrightError
+from loopwright.gateway.metrics import LakeFacts
 from loopwright.lake.capture.call_log import CallLog
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.store import Lake
 
 _log = logging.getLogger("loopwright.daemon.lakes")
+_LOOK_SECONDS = 10.0
 
 
 def open_lake(declared: Declared, project: Path, known: Secrets) -> Lake:
@@ -35,6 +39,7 @@ def open_lake(declared: Declared, project: Path, known: Secrets) -> Lake:
 @dataclass(frozen=True, slots=True)
 class _Opened:
     declared: Declared
+    lake: Lake
     log: CallLog
 
 
@@ -45,6 +50,8 @@ class Logs:
         self._folder, self._project, self._known = folder, project, known
         self._opened: dict[str, _Opened] = {}
         self._retired: list[CallLog] = []
+        self._rows: dict[str, int] = {}
+        self._looked_at = -_LOOK_SECONDS
 
     @property
     def by_lake(self) -> Mapping[str, CallLog]:
@@ -58,13 +65,13 @@ class Logs:
             if held and held.declared == declared:
                 continue
             try:
-                log = await asyncio.to_thread(self._open, declared)
+                opened = await asyncio.to_thread(self._open, declared)
             except (LoopwrightError, OSError) as error:
                 problems[f"Lake/{name}"] = str(error)
                 _log.warning("a lake cannot be opened", extra={"lake": name, "why": str(error)})
                 continue
             self._retire(name)
-            self._opened[name] = _Opened(declared, log)
+            self._opened[name] = opened
         for name in self._opened.keys() - lakes.keys():
             self._retire(name)
         return problems
@@ -74,6 +81,24 @@ class Logs:
         for log in self._all():
             log.rotate()
             await asyncio.wrap_future(log.commit())
+
+    async def look(self) -> None:
+        """Count the calls in the lakes, now and then: that reads their manifests."""
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        for name, one in list(self._opened.items()):
+            with suppress(LoopwrightError, OSError):  # told where the lake is read for its own sake
+                self._rows[name] = await asyncio.to_thread(_rows, one.lake)
+
+    def facts(self) -> dict[str, LakeFacts]:
+        """What metrics tell of each lake; as it was at the last look."""
+        return {
+            name: LakeFacts(self._rows[name], one.log.stats().oldest_unflushed_seconds)
+            for name, one in self._opened.items()
+            if name in self._rows
+        }
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Numbers of each open log."""
@@ -97,10 +122,11 @@ class Logs:
         self._opened.clear()
         self._retired.clear()
 
-    def _open(self, declared: Declared) -> CallLog:
+    def _open(self, declared: Declared) -> _Opened:
         lake = open_lake(declared, self._project, self._known)
         folder = self._folder.spool / declared.name
-        return CallLog.open(folder, lake=lake, gateway_id=secrets.token_hex(8))
+        log = CallLog.open(folder, lake=lake, gateway_id=secrets.token_hex(8))
+        return _Opened(declared, lake, log)
 
     def _retire(self, name: str) -> None:
         """Not closed before the daemon ends: that would lose the calls that are still running."""
@@ -110,3 +136,7 @@ class Logs:
 
     def _all(self) -> list[CallLog]:
         return [*(one.log for one in self._opened.values()), *self._retired]
+
+
+def _rows(lake: Lake) -> int:
+    return sum(file.rows for file in lake.manifest.head().calls)

@@ -6,7 +6,6 @@ daemon that started it is gone. A process of its own, so that Parquet takes no t
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.daemon.lakes import open_lake
+from loopwright.daemon.logs import begin_logging
 from loopwright.daemon.project import DaemonProject
 from loopwright.daemon.secrets import Secrets
 from loopwright.errors import LakeError
@@ -29,7 +29,7 @@ _LAST_SECONDS = 20.0
 
 def main(state: Path) -> None:
     """Work until asked to stop, then finish what is there."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    begin_logging(None, Secrets(state, os.environ), layout="%(levelname)s %(message)s")
     asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
@@ -58,7 +58,7 @@ class _Opening:
 
 def _finish(recorder: Recorder) -> None:
     until = time.monotonic() + _LAST_SECONDS
-    while recorder.step().recorded and time.monotonic() < until:
+    while recorder.step().segments and time.monotonic() < until:
         pass
 
 

@@ -10,13 +10,15 @@ import signal
 import uvloop
 
 from loopwright.daemon.declared import DaemonFolder
-from loopwright.daemon.logs import begin_logging
+from loopwright.daemon.lakes import Logs
+from loopwright.daemon.logs import AccessFile, begin_logging
 from loopwright.daemon.presence import Presence
 from loopwright.daemon.project import DaemonProject
 from loopwright.daemon.secrets import Secrets
 from loopwright.daemon.service import Daemon
 from loopwright.errors import LoopwrightError
 from loopwright.gateway.server import GatewayServer
+from loopwright.gateway.settings import Settings
 
 _log = logging.getLogger("loopwright.daemon")
 _CALLERS = "LOOPWRIGHT_API_KEY"
@@ -48,14 +50,18 @@ def serve(folder: DaemonFolder, *, detached: bool) -> int:
 async def _run(
     folder: DaemonFolder, project: DaemonProject, known: Secrets, *, detached: bool
 ) -> None:
-    daemon = Daemon(
-        folder,
-        known,
-        project=project,
-        make_gateway=lambda settings, logs: GatewayServer(settings, logs=logs),
-        detached=detached,
-    )
+    access_log = AccessFile(folder.path / "access.log")
+
+    def make_gateway(settings: Settings, logs: Logs) -> GatewayServer:
+        return GatewayServer(
+            settings, logs=logs.by_lake, access_log=access_log.write, lake_facts=logs.facts
+        )
+
+    daemon = Daemon(folder, known, project=project, make_gateway=make_gateway, detached=detached)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
-    await daemon.run()
+    try:
+        await daemon.run()
+    finally:
+        access_log.close()

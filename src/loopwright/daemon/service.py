@@ -52,7 +52,7 @@ class Gateway(Protocol):
     def status(self) -> dict[str, Any]: ...
 
 
-MakeGateway = Callable[[Settings, Mapping[str, CallLog]], Gateway]
+MakeGateway = Callable[[Settings, Logs], Gateway]
 
 
 class Daemon:
@@ -150,7 +150,7 @@ class Daemon:
         self._now = await asyncio.to_thread(self._configured)
         lakes = await self._logs.follow(self._now.lakes)
         self._problems = {**self._now.problems, **lakes}
-        gateway = self._make_gateway(self._now.settings, self._logs.by_lake)
+        gateway = self._make_gateway(self._now.settings, self._logs)
         await gateway.start()
         self._gateway = gateway
         self._recorder.start()
@@ -183,6 +183,7 @@ class Daemon:
         tried = loop.time()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            await self._logs.look()
             again = bool(self._problems) and loop.time() - tried >= _AGAIN_SECONDS
             found = marks(self._folder, self._project, self._known.files)
             if again or found != self._marks:
@@ -191,8 +192,9 @@ class Daemon:
 
     async def _end(self) -> None:
         self._presence.leave()
-        if self._gateway:
-            await self._gateway.drain(self._now.settings.limits.drain_seconds)
+        gateway, self._gateway = self._gateway, None
+        if gateway:
+            await gateway.drain(self._now.settings.limits.drain_seconds)
         await asyncio.to_thread(self._logs.close)
         await self._recorder.stop(seconds=_RECORDER_SECONDS)
         await self._control.close()

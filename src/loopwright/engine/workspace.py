@@ -58,10 +58,10 @@ class Workspace:
         with self.state().session(
             holder=holder, command=command, wait_seconds=wait_seconds
         ) as opened:
-            self._keep_out_of_git()
+            self.keep_out_of_git()
             yield opened
 
-    def _keep_out_of_git(self) -> None:
+    def keep_out_of_git(self) -> None:
         """State and keys are nobody's to commit; a folder that says so needs no care."""
         path = self.project_dir / STATE_FOLDER / ".gitignore"
         if not path.exists():

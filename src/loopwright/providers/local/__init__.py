@@ -29,6 +29,8 @@ class LocalFactory:
         ),
         "Dataset": Capabilities(idempotency=Idempotency.TOKEN),
         "Export": Capabilities(idempotency=Idempotency.TOKEN),
+        "Endpoint": Capabilities(idempotency=Idempotency.TOKEN),
+        "Delivery": Capabilities(idempotency=Idempotency.TOKEN),
     }
 
     def build(self, context: ProviderContext) -> Provider:

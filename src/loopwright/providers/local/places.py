@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from loopwright.manifests.project import Project
 from loopwright.providers.base import ProviderContext
 from loopwright.providers.local.connection import Connection
 
@@ -22,6 +23,8 @@ class Places:
     state: Path
     datasets: Path
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    file: Project = field(default_factory=Project)
+    """What loopwright.yaml says; jobs do without."""
 
     @classmethod
     def of(cls, context: ProviderContext) -> Self:
@@ -34,6 +37,7 @@ class Places:
             if folder
             else context.state_dir.absolute() / "datasets",
             environ=context.environ,
+            file=context.project,
         )
 
     @property

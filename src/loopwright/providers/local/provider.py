@@ -10,6 +10,8 @@ from loopwright.providers.base import Adapter, Opinion, ProviderContext
 from loopwright.providers.local import factory
 from loopwright.providers.local.call_import import CallImportAdapter
 from loopwright.providers.local.dataset import DatasetAdapter
+from loopwright.providers.local.delivery import DeliveryAdapter
+from loopwright.providers.local.endpoint import EndpointAdapter
 from loopwright.providers.local.export import ExportAdapter
 from loopwright.providers.local.lake import LakeAdapter
 from loopwright.providers.local.lake_place import open_lake
@@ -31,6 +33,8 @@ class LocalProvider:
             "CallImport": CallImportAdapter(self.places, able["CallImport"]),
             "Dataset": DatasetAdapter(self.places, able["Dataset"]),
             "Export": ExportAdapter(self.places, able["Export"]),
+            "Endpoint": EndpointAdapter(self.places, able["Endpoint"]),
+            "Delivery": DeliveryAdapter(self.places, able["Delivery"]),
         }
 
     @property

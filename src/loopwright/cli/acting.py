@@ -1,0 +1,50 @@
+"""As whom a command acts: the principal whose key is in LOOPWRIGHT_API_KEY, else the owner.
+
+Every command that opens recorded text, erases or rotates asks here before it does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loopwright.errors import ManifestError
+
+if TYPE_CHECKING:
+    from loopwright.cli.common import ProjectOptions
+    from loopwright.daemon.acting import Acting
+    from loopwright.engine.workspace import Workspace
+    from loopwright.manifests.project import Project
+
+
+def caller(options: ProjectOptions, workspace: Workspace) -> Acting:
+    """Who acts, and in which role. Raises NotAllowedError when the key is nobody's."""
+    from loopwright.daemon.acting import API_KEY, OWNER, acting
+    from loopwright.daemon.declared import DaemonFolder
+
+    if not workspace.environ.get(API_KEY):
+        return OWNER
+    return acting(
+        project_of(options, workspace),
+        workspace.project_dir,
+        DaemonFolder(workspace.state_dir),
+        workspace.environ,
+    )
+
+
+def project_of(options: ProjectOptions, workspace: Workspace) -> Project:
+    """What loopwright.yaml says, without any manifest. Raises ManifestError."""
+    from loopwright.manifests.diagnostics import Severity
+    from loopwright.manifests.loader import load
+
+    found = load(
+        (),
+        project_dir=workspace.project_dir,
+        stdin=bytes,
+        environ=workspace.environ,
+        var=options.values(),
+        var_files=options.var_files,
+        environment=workspace.environment,
+    )
+    if any(one.severity is Severity.ERROR for one in found.diagnostics):
+        raise ManifestError(found.diagnostics)
+    return found.project

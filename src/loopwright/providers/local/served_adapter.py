@@ -1,0 +1,184 @@
+"""What endpoints and deliveries share: declared on disk, then followed by the project's daemon.
+
+A declaration is durable before anybody is told of it, so that a daemon which dies in between, or
+is started later, finds the same.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from loopwright.daemon.declared import Declared, Shelf
+from loopwright.errors import PermanentError
+from loopwright.providers.base import (
+    Capabilities,
+    FieldChange,
+    Observed,
+    Operation,
+    OperationStatus,
+    Target,
+)
+from loopwright.providers.local.places import Places
+from loopwright.providers.local.refusing import explained
+from loopwright.providers.local.serving import Serving, Status
+from loopwright.resources.address import Address
+
+_UNTOLD = frozenset({"provider", "lifecycle", "promote"})
+
+
+class ServedAdapter(ABC):
+    """Base of the adapters of what a daemon serves. The external id is the name."""
+
+    starts: bool
+    """Whether it needs a daemon, and so starts one."""
+
+    def __init__(self, places: Places, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self.places = places
+        self.serving = Serving(places)
+
+    @property
+    @abstractmethod
+    def shelf(self) -> Shelf:
+        """Where the declarations of this kind lie."""
+
+    @abstractmethod
+    def told(self, declared: Declared, status: Status | None) -> Observed:
+        """What is declared, as it is served now."""
+
+    @abstractmethod
+    def trouble(self, declared: Declared, status: Status) -> str:
+        """Why a daemon that follows does not serve it; empty: it does."""
+
+    def refuse(self, target: Target, action: str) -> None:
+        """Raises PermanentError when this must not be done."""
+        del target, action
+
+    def before(self, target: Target) -> None:
+        """What else has to be on disk before the declaration is."""
+        del target
+
+    def needs_daemon(self, declared: Declared) -> bool:
+        del declared
+        return self.starts
+
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        with explained(target.address, "observe"):
+            return self._observed(target, external_id, self.serving.status())
+
+    def observe_all(
+        self, targets: Sequence[tuple[Target, str | None]]
+    ) -> Mapping[Address, Observed | None]:
+        """With one question to the daemon for all."""
+        with explained(targets[0][0].address, "observe"):
+            status = self.serving.status()
+            return {
+                target.address: self._observed(target, external_id, status)
+                for target, external_id in targets
+            }
+
+    def create(self, target: Target, key: str) -> Operation:
+        """Declare it, and have it followed. Raises PermanentError over somebody else's."""
+        with explained(target.address, "create"):
+            self.refuse(target, "create")
+            name = target.address.name
+            held = self.shelf.get(name)
+            if held and held.owner != target.owner:
+                raise PermanentError(
+                    f"cannot make {target.address}: one of that name belongs to {held.owner}",
+                    address=str(target.address),
+                    action="create",
+                    hint=f"take it over with `loopwright adopt {target.address}`",
+                )
+            self._declare(target, _sent(target.spec))
+            return self._brought_on(target, Operation(key, external_id=name))
+
+    def update(
+        self, target: Target, observed: Observed, changes: Sequence[FieldChange], key: str
+    ) -> Operation:
+        with explained(target.address, "update"):
+            self.refuse(target, "update")
+            held = self.shelf.get(observed.external_id)
+            self._declare(target, edited(held.spec if held else _sent(target.spec), changes))
+            return self._brought_on(target, Operation(key, external_id=target.address.name))
+
+    def delete(self, target: Target, observed: Observed, key: str) -> Operation:
+        with explained(target.address, "delete"):
+            self.refuse(target, "delete")
+            self.shelf.remove(observed.external_id)
+            self.serving.followed()
+            self.serving.handed_over()
+            self.serving.stopped_if_idle()
+        return Operation(key, external_id=observed.external_id)
+
+    def poll(self, target: Target, operation: Operation) -> Operation:
+        if operation.status.is_terminal:
+            return operation
+        with explained(target.address, "poll"):
+            return self._brought_on(target, operation)
+
+    def find(self, target: Target) -> Sequence[Observed]:
+        """One of that name under another tag, as after a lost state."""
+        found = self.observe(target, target.address.name)
+        return [found] if found and found.owner != target.owner else []
+
+    def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
+        """Put our owner tag on it."""
+        with explained(target.address, "adopt"):
+            if held := self.shelf.get(observed.external_id):
+                self.shelf.put(replace(held, owner=target.owner))
+        return Operation(key, external_id=observed.external_id)
+
+    def _declare(self, target: Target, spec: Mapping[str, Any]) -> None:
+        self.before(target)
+        folder = self.places.text(target.base_dir)
+        self.shelf.put(Declared(target.address.name, target.owner, spec, folder))
+
+    def _observed(
+        self, target: Target, external_id: str | None, status: Status | None
+    ) -> Observed | None:
+        held = self.shelf.get(external_id or target.address.name)
+        if held is None or (external_id is None and held.owner != target.owner):
+            return None
+        return self.told(held, status)
+
+    def _brought_on(self, target: Target, operation: Operation) -> Operation:
+        held = self.shelf.get(target.address.name)
+        if held is None:
+            return operation.with_status(
+                OperationStatus.FAILED, message="its declaration is gone", transient=True
+            )
+        may_start = self.needs_daemon(held)
+        operation, status = self.serving.brought_on(operation, may_start=may_start)
+        if operation.status is not OperationStatus.SUCCEEDED:
+            return operation
+        if status and (why := self.trouble(held, status)):
+            return operation.with_status(OperationStatus.FAILED, message=why)
+        return replace(operation, outputs=self.told(held, status or None).outputs)
+
+
+def edited(spec: Mapping[str, Any], changes: Sequence[FieldChange]) -> dict[str, Any]:
+    """The spec with these fields changed; a value of None takes a field away."""
+    found: dict[str, Any] = dict(spec)
+    for change in changes:
+        found = _with(found, change.path.split("."), change.after)
+    return found
+
+
+def _with(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    name, *rest = path
+    inside = spec.get(name)
+    if rest:
+        value = _with(inside if isinstance(inside, Mapping) else {}, rest, value)
+    return {**spec, name: value} if value is not None else _without(spec, name)
+
+
+def _without(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {field: value for field, value in spec.items() if field != name}
+
+
+def _sent(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if name not in _UNTOLD}
