@@ -147,7 +147,8 @@ class Ledger:
     def removed(self, gateway_id: str, numbers: Mapping[str, Ranges], *, why: str) -> None:
         """Rows leave the lake: by endpoint their `gateway_seq`. Saying it twice does no harm.
 
-        To be said before they go; under the lake's lock, or not. Gateways that the ledger does not know are passed over.
+        To be said before they go, under the lake's lock or not. Gateways that the ledger does not
+        know are passed over.
         """
         gone = {name: Account(removed={why: one}) for name, one in numbers.items() if one}
         if gone and self.knows(gateway_id):

@@ -18,7 +18,19 @@ class Ranges:
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> Ranges:
-        return cls.joined((number, number) for number in numbers)
+        made: list[tuple[int, int]] = []
+        first = last = None
+        for number in sorted(numbers):
+            if first is None or last is None:
+                first = last = number
+            elif number > last + 1:
+                made.append((first, last))
+                first = last = number
+            else:
+                last = number
+        if first is not None and last is not None:
+            made.append((first, last))
+        return cls(tuple(made))
 
     @classmethod
     def joined(cls, runs: Iterable[Iterable[int]]) -> Ranges:
