@@ -37,7 +37,8 @@ cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 print(json.dumps({{"cpu": cpu, "mib": after.ru_maxrss / 1024, "rows": rows}}))
 """
 OPEN = """
-from loopwright.lake.building import build, estimate
+from loopwright.lake.building import build
+from loopwright.lake.estimating import estimate
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.keys import MasterKey
 from loopwright.lake.lines import Lines

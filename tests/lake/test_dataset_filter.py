@@ -9,7 +9,7 @@ import dataset_calls as made
 import pytest
 
 from loopwright.errors import DatasetError, LakeKeyError
-from loopwright.lake.building import estimate
+from loopwright.lake.estimating import estimate
 from loopwright.lake.condition import Condition
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.lines import Lines

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, BinaryIO
 
 import orjson
 
@@ -24,6 +25,7 @@ from loopwright.lake.version import VersionFile, VersionManifest
 MANIFEST = "manifest.json"
 _MARKER = "dataset.json"
 _LOCKS = ".locks"
+_HELD_BYTES = 32 << 20
 _VERSION = re.compile(r"v([1-9][0-9]*)")
 _NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
 
@@ -154,6 +156,19 @@ class Catalog:
             folder.parent.rmdir()
 
 
+@contextmanager
+def undecided(folder: Path) -> Iterator[IO[bytes]]:
+    """Room for lines whose file is not known yet: without a name, beyond some size in `folder`.
+
+    Raises DatasetError when the disk refuses.
+    """
+    try:
+        with SpooledTemporaryFile(_HELD_BYTES, dir=str(folder)) as handle:
+            yield handle
+    except OSError as error:
+        raise DatasetError(f"cannot write {folder}: {error.strerror}") from error
+
+
 class LineFile:
     """Lines on their way into a staged file, counted and hashed as they go."""
 
@@ -164,10 +179,10 @@ class LineFile:
         self._rows = 0
 
     def write(self, line: bytes) -> None:
-        data = line + b"\n"
-        self._handle.write(data)
-        self._running.update(data)
-        self._bytes += len(data)
+        """`line` with its newline."""
+        self._handle.write(line)
+        self._running.update(line)
+        self._bytes += len(line)
         self._rows += 1
 
     @property

@@ -29,7 +29,7 @@ _EQUAL = "exchange_hash"
 def with_reasons(population: Population, drawn: pa.Table, cleaning: Cleaning) -> pa.Table:
     """`drawn` with a column `reason`: why metadata leaves the row out, null where it does not."""
     reasons = _own_reasons(drawn, cleaning)
-    if cleaning.dedup is Dedup.EXACT:
+    if cleaning.dedup is not Dedup.NONE:
         duplicate = _duplicates(population, drawn.filter(pc.is_null(reasons)), cleaning)
         if duplicate:
             among = pc.is_in(drawn["call_id"], pa.array(sorted(duplicate), pa.string()))
@@ -74,7 +74,7 @@ def _duplicates(population: Population, rows: pa.Table, cleaning: Cleaning) -> s
     for table in population.tables(
         (_EQUAL, "ts", "call_id", *CLEANED_BY), narrowed=pc.field(_EQUAL).isin(contested)
     ):
-        for equal, *place in _places(_clean(table, cleaning)):
+        for equal, *place in _places(clean(table, cleaning)):
             first[equal] = min(first.get(equal, tuple(place)), tuple(place))
     candidates = rows.filter(pc.is_in(rows[_EQUAL], contested))
     return {place[1] for equal, *place in _places(candidates) if tuple(place) != first[equal]}
@@ -92,7 +92,8 @@ def _contested(population: Population, equals: pa.Array) -> pa.Array:
     return counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
 
 
-def _clean(rows: pa.Table, cleaning: Cleaning) -> pa.Table:
+def clean(rows: pa.Table, cleaning: Cleaning) -> pa.Table:
+    """The rows whose own metadata says nothing against them; needs the `CLEANED_BY` columns."""
     return rows.filter(pc.is_null(_own_reasons(rows, cleaning)))
 
 

@@ -1,13 +1,13 @@
 """The lines of (recipe, lake snapshot) in order, made one after the other, and their tally.
 
 The same generator serves building, rebuilding for a check, and counting. Text is read for drawn
-rows only, a bounded piece at a time. Nothing is written here.
+rows only, a bounded piece at a time. Nothing is written here; what text decides is `sieve`'s.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,14 +15,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopwright.lake.cleaning import REASON, answers_schema, check_response_schema, token_counts
+from loopwright.lake.cleaning import REASON, check_response_schema, token_counts
 from loopwright.lake.columns import TEXT_COLUMNS
-from loopwright.lake.reasons import DropReason
+from loopwright.lake.comparison import PROFILED, Profile
+from loopwright.lake.decontamination import Contaminated, Finding
+from loopwright.lake.near_duplicates import runs_of, sketch_of
+from loopwright.lake.passages import prompt_of
 from loopwright.lake.recipe import Recipe, SplitBy
-from loopwright.lake.rendering import Exchange, Unsayable, render
-from loopwright.lake.sampling import in_validation
+from loopwright.lake.rendering import Exchange, Unsayable
+from loopwright.lake.sieve import Questions, Sieve
 from loopwright.lake.snapshot import Snapshot
-from loopwright.lake.version import TRAIN, VALIDATION
+from loopwright.lake.splitting import Group, Moment, Parting
+from loopwright.lake.version import TRAIN
 from loopwright.lake.walking import Draw
 
 # Text held at a time, going by the calls' own token counts.
@@ -30,7 +34,7 @@ _PIECE_BYTES = 48 << 20
 _PIECE_ROWS = 1 << 14
 _BYTES_A_TOKEN = 4
 _BYTES_A_CALL = 512
-_ROW_COLUMNS = ("call_id", REASON, "session_id", "input_tokens", "output_tokens")
+_ROW_COLUMNS = ("call_id", REASON, "session_id", "input_tokens", "output_tokens", "ts")
 
 Row = Mapping[str, Any]
 
@@ -43,11 +47,16 @@ class Tally:
     kept: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    corrected: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    leaks: Counter[Finding] = field(default_factory=Counter)
+    """What the contaminated give away, and how."""
+    profile: Profile = field(default_factory=Profile)
 
-    def keep(self, row: Row) -> None:
+    def keep(self, row: Row, *, corrected: bool = False) -> None:
         self.sampled += 1
         self.kept += 1
+        self.corrected += corrected
         self.input_tokens += row["input_tokens"] or 0
         self.output_tokens += row["output_tokens"] or 0
 
@@ -61,25 +70,33 @@ class Sample:
     """A kept call as it goes into a version: its line without the newline."""
 
     call_id: str
-    split: str
     data: bytes
 
 
 @dataclass
 class Lines:
-    """Iterate once: `tally` counts along. Raises DatasetError on a recipe that cannot run."""
+    """Iterate once, then ask for `splits`; `tally` counts along.
+
+    Raises DatasetError on a recipe that cannot run.
+    """
 
     snapshot: Snapshot
     recipe: Recipe
     purpose: str
+    held_out: Questions = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         check_response_schema(self.recipe.filter.response_schema)
+        self._parting = Parting(self.recipe.split, self.recipe.sampling.salt)
 
     @cached_property
     def draw(self) -> Draw:
         return Draw(self.snapshot, self.recipe)
+
+    @cached_property
+    def sieve(self) -> Sieve:
+        return Sieve(self.draw.population, self.recipe, self.purpose, self.held_out)
 
     def __iter__(self) -> Iterator[Sample]:
         for stretch in self.draw.stretches():
@@ -87,9 +104,20 @@ class Lines:
             while rest.num_rows and self._missing != 0:
                 piece = rest.slice(0, self._piece_rows(rest))
                 rest = rest.slice(piece.num_rows)
-                yield from self._rendered(piece)
+                kept = []
+                for sample in self._rendered(piece):
+                    kept.append(sample.call_id)
+                    yield sample
+                among = pc.is_in(piece["call_id"], value_set=pa.array(kept, pa.string()))
+                self.tally.profile.add(piece.filter(among).select(PROFILED))
             if self._missing == 0:
                 return
+
+    def splits(self) -> Sequence[str]:
+        """Where each sample goes, in their order; known when all of them are."""
+        if not self.recipe.split.validation:
+            return [TRAIN] * self.tally.kept
+        return self._parting.splits()
 
     @property
     def _missing(self) -> int | None:
@@ -130,20 +158,26 @@ class Lines:
 
     def _sample(self, row: Row, request: str, response: str) -> Sample | None:
         try:
-            exchange = Exchange.parse(request, response)
-            schema = self.recipe.filter.response_schema
-            if schema is not None and not answers_schema(exchange, schema):
-                raise Unsayable(DropReason.RESPONSE_SCHEMA)
-            data = render(exchange, self.recipe.line_format)
+            rendered = self.sieve.line(row["call_id"], request, response)
         except Unsayable as unsayable:
             self.tally.drop(unsayable.reason.value)
+            if isinstance(unsayable, Contaminated):
+                self.tally.leaks[unsayable.finding] += 1
             return None
-        self.tally.keep(row)
-        return Sample(row["call_id"], self._split(row, exchange), data)
+        self.tally.keep(row, corrected=rendered.corrected)
+        self._note(row, rendered.exchange)
+        return Sample(row["call_id"], rendered.data)
 
-    def _split(self, row: Row, exchange: Exchange) -> str:
-        if not self.recipe.split.validation:
-            return TRAIN
+    def _note(self, row: Row, exchange: Exchange) -> None:
+        """What is known of a kept call beyond its line."""
+        prompt = prompt_of(exchange)
+        self.tally.profile.add_language(prompt)
+        if self.recipe.split.validation:
+            moment = Moment(row["ts"], row["call_id"])
+            sketch = sketch_of(runs_of(prompt), wording=self.sieve.probe.wording)
+            self._parting.add(self._group(row, exchange), moment, sketch)
+
+    def _group(self, row: Row, exchange: Exchange) -> Group:
         by = self.recipe.split.by
         named = {
             SplitBy.CALL: None,
@@ -151,11 +185,7 @@ class Lines:
             SplitBy.SUBJECT: exchange.subject,
         }[by]
         # A call that names no group is its own: by id, apart from every name.
-        group, kind = (named, by.value) if named else (row["call_id"], SplitBy.CALL.value)
-        held_out = in_validation(
-            self.recipe.split.validation, salt=self.recipe.sampling.salt, by=kind, group=group
-        )
-        return VALIDATION if held_out else TRAIN
+        return Group(by.value, named) if named else Group(SplitBy.CALL.value, row["call_id"])
 
 
 def text_bytes(rows: pa.Table) -> pa.ChunkedArray:

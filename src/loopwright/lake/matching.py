@@ -17,9 +17,15 @@ import pyarrow.compute as pc
 from loopwright.lake.columns import SCHEMA
 from loopwright.lake.condition import Condition
 from loopwright.lake.files import LakeFile
-from loopwright.lake.recipe import Filter
+from loopwright.lake.filtering import Bounds, Filter
+from loopwright.lake.judging import judged_calls
 from loopwright.lake.snapshot import Snapshot
 
+_INPUT, _OUTPUT = (
+    pc.coalesce(pc.field(name), pa.scalar(0, pa.int32()))
+    for name in ("input_tokens", "output_tokens")
+)
+_TOKENS = {"input": _INPUT, "output": _OUTPUT, "total": _INPUT + _OUTPUT}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Rows handled at a time: some tens of MB of metadata.
 TABLE_ROWS = 1 << 17
@@ -52,23 +58,25 @@ class Population:
         narrowed: pc.Expression | None = None,
         keys: range | None = None,
         moments: range | None = None,
+        purpose: str = "",
+        rows: int = TABLE_ROWS,
     ) -> Iterator[pa.Table]:
-        """Matched rows in the files' order, in tables of about `TABLE_ROWS` rows.
+        """Matched rows in the files' order, in tables of about so many `rows`.
 
-        `narrowed`, `keys` (of skey) and `moments` (of ts, in microseconds) narrow further.
+        `narrowed`, `keys` (of skey) and `moments` (of ts, in microseconds) narrow further. Text
+        is read under the lake's rules, and recorded with `purpose`.
         """
-        looked_at = self.condition.columns if self.condition else ()
         during = self.moments if moments is None else overlap(self.moments, moments)
         batches = self.snapshot.scan(
-            sorted({*columns, *looked_at}),
-            where=_all_of((_one_of("model_version", self.filter.model_versions), narrowed)),
+            sorted({*columns, *self._looked_at}),
+            where=_all_of((self._scalars, narrowed)),
             skey_range=None if keys is None else (keys.start, keys.stop),
             ts_range=(during.start, during.stop),
             endpoints=self.filter.endpoints or None,
+            purpose=purpose,
         )
-        for table in gathered(batches, rows=TABLE_ROWS):
-            kept = self.condition.keep(table) if self.condition else table
-            yield kept.select(list(columns))
+        for table in gathered(batches, rows=rows):
+            yield self._kept(table).select(list(columns))
 
     @cached_property
     def moments(self) -> range:
@@ -84,13 +92,47 @@ class Population:
     def _all_match(self, file: LakeFile) -> bool:
         chosen = self.filter
         return (
-            chosen.where is None
-            and not chosen.model_versions
+            chosen.goes_by_file
             and (not chosen.endpoints or file.endpoint in chosen.endpoints)
             and file.ts_min in self.moments
             and file.ts_max in self.moments
             and file.seq_max <= self.snapshot.cut
         )
+
+    @cached_property
+    def _scalars(self) -> pc.Expression | None:
+        """What the filter says of scalar columns."""
+        chosen = self.filter
+        bounds = (_within(_TOKENS[of], bounds) for of, bounds in chosen.tokens.items())
+        return _all_of(
+            (
+                _one_of("model_version", chosen.model_versions),
+                _one_of("outcome", chosen.outcomes),
+                *bounds,
+            )
+        )
+
+    @cached_property
+    def _judged(self) -> pa.Array | None:
+        """The calls that feedback lets through; None where it is not asked."""
+        rules = self.filter.feedback
+        return judged_calls(self.snapshot, rules) if rules else None
+
+    @property
+    def _looked_at(self) -> set[str]:
+        """Columns that `_kept` needs."""
+        chosen = self.filter
+        tags, judged = {"tags"} if chosen.tags else set(), {"call_id"} if chosen.feedback else set()
+        return {*(self.condition.columns if self.condition else ()), *tags, *judged}
+
+    def _kept(self, table: pa.Table) -> pa.Table:
+        """The rows that satisfy what no scalar column tells."""
+        for name, value in self.filter.tags.items():
+            found = pc.map_lookup(table["tags"], pa.scalar(name), "last")
+            table = table.filter(pc.equal(found, value))
+        if self._judged is not None:
+            table = table.filter(pc.is_in(table["call_id"], value_set=self._judged))
+        return self.condition.keep(table) if self.condition else table
 
 
 def call_count(snapshot: Snapshot) -> int:
@@ -123,6 +165,11 @@ def no_rows(columns: Sequence[str]) -> pa.Table:
 
 def _microseconds(moment: datetime | None) -> int | None:
     return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _within(tokens: pc.Expression, bounds: Bounds) -> pc.Expression | None:
+    least = None if bounds.least is None else tokens >= bounds.least
+    return _all_of((least, None if bounds.most is None else tokens <= bounds.most))
 
 
 def _one_of(column: str, names: Sequence[str]) -> pc.Expression | None:

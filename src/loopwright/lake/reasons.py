@@ -16,6 +16,7 @@ class DropReason(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     DUPLICATE = "duplicate"
+    EXPIRED = "expired"
     UNREADABLE = "unreadable"
     NO_ANSWER = "no_answer"
     RESPONSE_SCHEMA = "response_schema"
@@ -26,6 +27,8 @@ class DropReason(StrEnum):
     REASONING = "reasoning"
     WEIGHT = "weight"
     LINE_SCHEMA = "line_schema"
+    NEAR_DUPLICATE = "near_duplicate"
+    CONTAMINATED = "contaminated"
 
     @property
     def meaning(self) -> str:
@@ -39,6 +42,7 @@ _MEANINGS = {
     DropReason.TOO_SHORT: "fewer tokens than cleaning.minTokens",
     DropReason.TOO_LONG: "more tokens than cleaning.maxTokens",
     DropReason.DUPLICATE: "equal to an earlier call",
+    DropReason.EXPIRED: "its text is gone, as the lake's retention asks",
     DropReason.UNREADABLE: "the recorded text is not a JSON chat exchange",
     DropReason.NO_ANSWER: "the answer has neither content nor tool calls",
     DropReason.RESPONSE_SCHEMA: "the answer does not satisfy filter.responseSchema",
@@ -49,4 +53,6 @@ _MEANINGS = {
     DropReason.REASONING: "reasoning stands where the line format cannot say it",
     DropReason.WEIGHT: "a loss weight that the line format cannot say",
     DropReason.LINE_SCHEMA: "the line does not satisfy the schema of its format",
+    DropReason.NEAR_DUPLICATE: "request and answer are nearly those of an earlier call",
+    DropReason.CONTAMINATED: "shares text with a question of an EvalSuite",
 }

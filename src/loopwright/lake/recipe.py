@@ -7,15 +7,14 @@ leaves old digests alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from loopwright.clock import from_text, to_text
 from loopwright.errors import DatasetError
 from loopwright.hashing import digest
+from loopwright.lake.filtering import Filter, filter_of, names, stated
 
 
 class Order(StrEnum):
@@ -27,9 +26,10 @@ class Order(StrEnum):
 
 
 class Dedup(StrEnum):
-    """What counts as the same call: equal request and response, or nothing."""
+    """What counts as the same call: equal or also nearly equal request and response, or nothing."""
 
     EXACT = "exact"
+    NEAR = "near"
     NONE = "none"
 
 
@@ -41,37 +41,18 @@ class SplitBy(StrEnum):
     SUBJECT = "subject"
 
 
+class Targets(StrEnum):
+    """Which answer is trained on: the recorded one, or a person's correction where there is one."""
+
+    ANSWERED = "answered"
+    CORRECTED = "corrected"
+
+
 class LineFormat(StrEnum):
     """The dialect of a JSON line."""
 
     OPENAI = "openai"
     ARK = "ark"
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which calls are the population. `start` is inclusive, `end` exclusive; empty means all."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-    model_versions: tuple[str, ...] = ()
-    endpoints: tuple[str, ...] = ()
-    where: str | None = None
-    response_schema: Mapping[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        fields = _set_only(
-            {
-                "from": self.start and to_text(self.start),
-                "to": self.end and to_text(self.end),
-                "modelVersions": list(self.model_versions),
-                "endpoints": list(self.endpoints),
-                "where": self.where,
-            }
-        )
-        if self.response_schema is not None:  # an empty schema still asks for JSON
-            fields["responseSchema"] = dict(self.response_schema)
-        return fields
 
 
 @dataclass(frozen=True)
@@ -95,7 +76,7 @@ class Sampling:
             raise DatasetError(f"Order {self.order} goes with a plain count only")
 
     def to_json(self) -> dict[str, Any]:
-        return _set_only(
+        return stated(
             {
                 "ratio": self.ratio,
                 "count": self.count,
@@ -114,10 +95,11 @@ class Cleaning:
     dedup: Dedup = Dedup.EXACT
     min_tokens: int | None = None
     max_tokens: int | None = None
+    decontaminate: bool = True
 
     def to_json(self) -> dict[str, Any]:
         default = Cleaning()
-        return _set_only(
+        fields = stated(
             {
                 "outcomes": None if self.outcomes == default.outcomes else list(self.outcomes),
                 "dedup": None if self.dedup is default.dedup else self.dedup.value,
@@ -125,6 +107,7 @@ class Cleaning:
                 "maxTokens": self.max_tokens,
             }
         )
+        return fields if self.decontaminate else {**fields, "decontaminate": False}
 
 
 @dataclass(frozen=True)
@@ -140,18 +123,23 @@ class Split:
 
     def to_json(self) -> dict[str, Any]:
         by = None if self.by is SplitBy.SESSION else self.by.value
-        return _set_only({"validation": self.validation, "by": by})
+        return stated({"validation": self.validation, "by": by})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A dataset version is a pure function of a recipe and a lake cut."""
+    """A dataset version is a pure function of a recipe and a lake cut.
+
+    `held_out` names what no line may give away: `suite/set` -> digest of its questions.
+    """
 
     sampling: Sampling
-    filter: Filter = Filter()
+    filter: Filter = field(default_factory=Filter)
     cleaning: Cleaning = Cleaning()
     split: Split = Split()
     line_format: LineFormat = LineFormat.OPENAI
+    targets: Targets = Targets.ANSWERED
+    held_out: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Self:
@@ -161,10 +149,12 @@ class Recipe:
         try:
             return cls(
                 sampling=_sampling(spec["sampling"]),
-                filter=_filter(spec.get("filter") or {}),
+                filter=filter_of(spec.get("filter") or {}),
                 cleaning=_cleaning(spec.get("cleaning") or {}),
                 split=_split(spec.get("split") or {}),
                 line_format=LineFormat(spec.get("lineFormat") or LineFormat.OPENAI),
+                targets=Targets(spec.get("targets") or Targets.ANSWERED),
+                held_out=dict(spec.get("heldOut") or {}),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"Cannot read the dataset recipe: {error}") from error
@@ -172,30 +162,22 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The camelCase form with defaults left out; `from_spec` reads it back."""
         openai = self.line_format is LineFormat.OPENAI
-        return _set_only(
+        answered = self.targets is Targets.ANSWERED
+        return stated(
             {
                 "filter": self.filter.to_json(),
                 "sampling": self.sampling.to_json(),
                 "cleaning": self.cleaning.to_json(),
                 "split": self.split.to_json(),
                 "lineFormat": None if openai else self.line_format.value,
+                "targets": None if answered else self.targets.value,
+                "heldOut": dict(sorted(self.held_out.items())),
             }
         )
 
     @property
     def digest(self) -> str:
         return digest(self.to_json())
-
-
-def _filter(spec: Mapping[str, Any]) -> Filter:
-    return Filter(
-        start=_moment(spec.get("from")),
-        end=_moment(spec.get("to")),
-        model_versions=_names(spec.get("modelVersions")),
-        endpoints=_names(spec.get("endpoints")),
-        where=(spec.get("where") or "").strip() or None,
-        response_schema=spec.get("responseSchema"),
-    )
 
 
 def _sampling(spec: Mapping[str, Any]) -> Sampling:
@@ -211,10 +193,11 @@ def _sampling(spec: Mapping[str, Any]) -> Sampling:
 
 def _cleaning(spec: Mapping[str, Any]) -> Cleaning:
     return Cleaning(
-        outcomes=_names(spec.get("outcomes")) or Cleaning().outcomes,
+        outcomes=names(spec.get("outcomes")) or Cleaning().outcomes,
         dedup=Dedup(spec.get("dedup") or Dedup.EXACT),
         min_tokens=spec.get("minTokens"),
         max_tokens=spec.get("maxTokens"),
+        decontaminate=spec.get("decontaminate", True) is not False,
     )
 
 
@@ -223,21 +206,3 @@ def _split(spec: Mapping[str, Any]) -> Split:
         validation=float(spec.get("validation") or 0),
         by=SplitBy(spec.get("by") or SplitBy.SESSION),
     )
-
-
-def _names(values: Iterable[str] | None) -> tuple[str, ...]:
-    # Sorted: naming the same set in another order is the same recipe.
-    return tuple(sorted(set(values or ())))
-
-
-def _moment(value: str | date | datetime | None) -> datetime | None:
-    """A date is its first instant in UTC."""
-    if value is None:
-        return None
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return from_text(value if isinstance(value, str) else value.isoformat()).astimezone(UTC)
-
-
-def _set_only(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from loopwright.errors import DatasetError
 from loopwright.lake.catalog import MANIFEST, Catalog, file_name
+from loopwright.lake.held_out import HeldOut
 from loopwright.lake.lines import Lines
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
@@ -49,7 +50,7 @@ def verify(catalog: Catalog, name: str, version: int, *, lake: Lake | None = Non
     findings = [*_manifest_findings(manifest), *_file_findings(manifest, catalog)]
     if lake is None:
         return VerifyResult(tuple(findings), manifest.digest, rebuilt=None)
-    lines = _rebuilt(manifest, lake)
+    lines = _rebuilt(manifest, catalog, lake)
     rebuilt = version_digest(manifest.recipe_digest, root_of(lines))
     if rebuilt != manifest.digest:
         findings.extend(_rebuild_findings(manifest, lines))
@@ -116,14 +117,17 @@ def _line_finding(data: bytes | None, line: Line | None) -> str | None:
     return None
 
 
-def _rebuilt(manifest: VersionManifest, lake: Lake) -> list[Line]:
+def _rebuilt(manifest: VersionManifest, catalog: Catalog, lake: Lake) -> list[Line]:
     same = lake.lake_id == manifest.lake_id
+    recipe = Recipe.from_spec(manifest.recipe)
     lines = Lines(
         lake.snapshot(through=manifest.cut if same else None),
-        Recipe.from_spec(manifest.recipe),
+        recipe,
         purpose=f"verify dataset {manifest.name} v{manifest.version}",
+        held_out=HeldOut(catalog).questions(recipe.held_out),
     )
-    return [Line(sample.call_id, sha256(sample.data).hexdigest(), sample.split) for sample in lines]
+    digests = [(sample.call_id, sha256(sample.data).hexdigest()) for sample in lines]
+    return [Line(*line, split) for line, split in zip(digests, lines.splits(), strict=True)]
 
 
 def _rebuild_findings(manifest: VersionManifest, lines: list[Line]) -> Iterator[str]:

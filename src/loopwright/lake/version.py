@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import orjson
@@ -84,10 +84,16 @@ class VersionManifest:
     tools: Mapping[str, str]
     parent: Parent | None
     created_at: str
+    corrected: int = 0
+    """Lines that teach a person's correction instead of the recorded answer."""
+    leaks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of the contaminated: by set of held-out questions, by the way in which they gave it away."""
+    comparison: Mapping[str, Any] = field(default_factory=dict)
+    """By dimension: distance, verdict, and the counts of population and sample."""
 
     def to_bytes(self) -> bytes:
         """JSON with a seal: the digest of all the rest, so that damage is seen without a lake."""
-        stated = {field.name: getattr(self, field.name) for field in fields(self)}
+        stated = {one.name: getattr(self, one.name) for one in fields(self)}
         return orjson.dumps({**stated, "seal": _seal(stated)}) + b"\n"
 
     @classmethod

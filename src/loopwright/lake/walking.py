@@ -40,6 +40,8 @@ DRAWN_COLUMNS = (
     "n_tool_calls",
     "n_media",
     "reasoning_tokens",
+    "endpoint",
+    "model_version",
     *CLEANED_BY,
 )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loopwright.lake.building import Estimate as Count
-from loopwright.lake.building import estimate as count
+from loopwright.lake.estimating import Estimate as Count
+from loopwright.lake.estimating import estimate as count
 from loopwright.lake.keys import Role
 from loopwright.lake.reasons import DropReason
 from loopwright.lake.recipe import Recipe

@@ -1,0 +1,68 @@
+"""A look into the text of a few calls of a population: what they are worded like.
+
+The calls are those with the least sampling keys, so they are the same for a (filter, cut) on every
+machine and after any compaction, whatever is drawn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from loopwright.lake.columns import TEXT_COLUMNS
+from loopwright.lake.matching import Population, no_rows
+from loopwright.lake.near_duplicates import runs_of
+from loopwright.lake.passages import prompt_of
+from loopwright.lake.rendering import Exchange, Unsayable
+from loopwright.lake.sampling import keys_for
+
+PROBE_ROWS = 256
+_SHARED_BY = 0.1  # of the prompts: from there on a run of words is the template's
+_LEAST = 20  # prompts from which on a share means something
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Prompts of a few calls. Opening their text is recorded with `purpose`."""
+
+    population: Population
+    purpose: str
+
+    @cached_property
+    def prompts(self) -> tuple[str, ...]:
+        return tuple(self._read())
+
+    @cached_property
+    def wording(self) -> frozenset[int]:
+        """Runs of words that many prompts share: a template's, which make no two calls alike."""
+        counted = Counter(run for prompt in self.prompts for run in runs_of(prompt))
+        if len(self.prompts) < _LEAST:
+            return frozenset()
+        return frozenset(
+            run for run, count in counted.items() if count > _SHARED_BY * len(self.prompts)
+        )
+
+    def _read(self) -> Iterator[str]:
+        call_ids = self._call_ids()
+        if not call_ids:
+            return
+        snapshot = self.population.snapshot
+        texts = snapshot.take(call_ids, TEXT_COLUMNS, purpose=self.purpose)
+        columns = (texts[name].to_pylist() for name in TEXT_COLUMNS)
+        for request, response in zip(*columns, strict=True):
+            try:
+                yield prompt_of(Exchange.parse(request, response))
+            except Unsayable:
+                continue
+
+    def _call_ids(self) -> list[str]:
+        """The first on the ring of those in a stretch of it that holds about as many."""
+        columns = ("skey", "call_id")
+        keys = range(keys_for(PROBE_ROWS, max(1, self.population.count)))
+        found = pa.concat_tables([no_rows(columns), *self.population.tables(columns, keys=keys)])
+        first = found.sort_by([("skey", "ascending"), ("call_id", "ascending")])
+        return list(first["call_id"].slice(0, PROBE_ROWS).to_pylist())
