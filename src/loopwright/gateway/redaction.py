@@ -1,0 +1,214 @@
+"""Text and JSON with what the detectors find replaced, the same value by the same mark in a lake.
+
+`[EMAIL_1a2b3c4d]` tells that two places hold the same address, and nothing else: the digits are a
+keyed hash. Looks into keys, whole numbers, and text that is escaped as JSON is, however it lies
+within other text. Runs before anything is sealed.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from loopwright.gateway.detectors import Detect, Finding, detectors
+from loopwright.gateway.settings import Redaction
+from loopwright.lake.exchange import HashKeys
+
+_SHORTEST = 6  # of what built-in detectors find
+_SMALLEST = 10**9
+_MARK_BYTES = 4
+_NESTED = 3  # JSON in a string in JSON in a string: deeper than clients go
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"\\/bfnrt]))")
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ＠．＋－（）]")
+_NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_BINARY = re.compile(r"data:[A-Za-z0-9/+.;=-]{0,100};base64,[A-Za-z0-9+/=_-]*")
+_UNQUOTED_MARK = re.compile(r"(?<=[\[:,\s])(\[[A-Z0-9_]+_[0-9a-f]{8}\])(?=\s*[,\]}])")
+
+
+class Redactor:
+    """Replaces what `detect` finds. `counts` are added to: how many places by detector."""
+
+    def __init__(self, detect: Sequence[Detect], *, keys: HashKeys, has_own: bool) -> None:
+        self._detect = detect
+        self._keys = keys
+        self._has_own = has_own
+
+    def value(self, value: Any, counts: Counter[str]) -> Any:
+        """A JSON value with every text, key and whole number in it redacted.
+
+        Raises RecursionError when it is nested too deeply.
+        """
+        kind = type(value)
+        if kind is str:
+            return self.text(value, counts)
+        if kind is dict:
+            return {
+                self.text(name, counts): self._logprobs(one, counts)
+                if name == "logprobs"
+                else self.value(one, counts)
+                for name, one in value.items()
+            }
+        if kind is list:
+            return [self.value(one, counts) for one in value]
+        if kind is int or kind is float:
+            return self._number(value, counts)
+        return value
+
+    def text(self, text: str, counts: Counter[str]) -> str:
+        """The text with what was found replaced."""
+        if len(text) < _SHORTEST and not self._has_own:
+            return text
+        if ";base64," in text:
+            return self._around_binary(text, counts)
+        found = self._found(text, _NESTED)
+        if not found:
+            return text
+        clean = self._replaced(text, found, counts)
+        return _kept_json(text, clean) if text.lstrip()[:1] in ("{", "[") else clean
+
+    def _around_binary(self, text: str, counts: Counter[str]) -> str:
+        """Pictures within text are passed over; what surrounds them is not."""
+        pieces, end = [], 0
+        for binary in _BINARY.finditer(text):
+            pieces += [self._plain(text[end : binary.start()], counts), binary.group()]
+            end = binary.end()
+        return "".join([*pieces, self._plain(text[end:], counts)])
+
+    def _plain(self, text: str, counts: Counter[str]) -> str:
+        found = self._found(text, _NESTED)
+        return self._replaced(text, found, counts) if found else text
+
+    def _number(self, number: float, counts: Counter[str]) -> Any:
+        is_whole = type(number) is int or number.is_integer()
+        if not self._has_own and not (is_whole and abs(number) >= _SMALLEST):
+            return number
+        written = str(int(number)) if is_whole else repr(number)
+        clean = self.text(written, counts)
+        return number if clean == written else clean
+
+    def _logprobs(self, logprobs: Any, counts: Counter[str]) -> Any:
+        """Tokens spell the answer once more, cut anywhere: none stay when it holds anything."""
+        spelled = "".join(_tokens(logprobs))
+        return None if self._found(spelled, _NESTED) else self.value(logprobs, counts)
+
+    def _found(self, text: str, nested: int) -> list[Finding]:
+        plain = text
+        if not text.isascii() and _WIDE.search(text):
+            plain = text.translate(_NARROW)
+        found = [finding for detect in self._detect for finding in detect(plain)]
+        if nested and "\\" in text and _ESCAPE.search(text):
+            inner, at = _unescaped(text)
+            found = [known for one in found if (known := _snapped(one, at))]
+            for start, end, name, value in self._found(inner, nested - 1):
+                found.append(Finding(at[start], at[end], name, value))
+        return found
+
+    def _replaced(self, text: str, found: list[Finding], counts: Counter[str]) -> str:
+        pieces, end = [], 0
+        for finding in _apart(found):
+            pieces += [text[end : finding.start], self._mark(finding)]
+            counts[finding.name] += 1
+            end = finding.end
+        return "".join([*pieces, text[end:]])
+
+    def _mark(self, finding: Finding) -> str:
+        content = f"{finding.name}\0{finding.value}".encode("utf-8", "surrogatepass")
+        return f"[{_label(finding.name)}_{self._keys.content_hash(content)[:_MARK_BYTES].hex()}]"
+
+
+def redactor(redaction: Redaction, keys: HashKeys) -> Redactor | None:
+    """The redactor of a delivery into the lake with these keys; None when nothing is redacted."""
+    if not redaction:
+        return None
+    return _redactor(redaction.detectors, tuple(redaction.patterns.items()), keys)
+
+
+@lru_cache(maxsize=256)
+def _redactor(
+    names: tuple[str, ...], patterns: tuple[tuple[str, re.Pattern[str]], ...], keys: HashKeys
+) -> Redactor:
+    return Redactor(detectors(names, dict(patterns)), keys=keys, has_own=bool(patterns))
+
+
+@lru_cache(maxsize=256)
+def _label(name: str) -> str:
+    """idCard -> ID_CARD"""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^A-Z0-9]+", "_", spaced.upper()).strip("_") or "REDACTED"
+
+
+def _apart(found: list[Finding]) -> list[Finding]:
+    """The same places without overlaps: what overlaps becomes one, named as the longest of it."""
+    apart: list[Finding] = []
+    longest = 0
+    for finding in sorted(found, key=lambda one: (one.start, -one.end)):
+        size = finding.end - finding.start
+        if not apart or finding.start >= apart[-1].end:
+            apart.append(finding)
+            longest = size
+            continue
+        known = apart[-1]
+        named = finding if size > longest else known
+        longest = max(longest, size)
+        end = max(known.end, finding.end)
+        apart[-1] = Finding(known.start, end, named.name, named.value)
+    return apart
+
+
+def _unescaped(text: str) -> tuple[str, list[int]]:
+    """The text with JSON's escapes undone, and where each of its characters begins in `text`."""
+    pieces: list[str] = []
+    at: list[int] = []
+    end = 0
+    for escape in _ESCAPE.finditer(text):
+        pieces += [text[end : escape.start()], _escaped(escape)]
+        at.extend(range(end, escape.start() + 1))
+        end = escape.end()
+    at.extend(range(end, len(text) + 1))
+    return "".join([*pieces, text[end:]]), at
+
+
+def _escaped(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else _ESCAPED.get(escape[2], escape[2])
+
+
+def _snapped(finding: Finding, at: list[int]) -> Finding | None:
+    """The same place without a part of an escape, which would be broken by half of it missing."""
+    start, end = at[bisect_left(at, finding.start)], at[bisect_left(at, finding.end)]
+    return finding._replace(start=start, end=end) if start < end else None
+
+
+def _kept_json(text: str, clean: str) -> str:
+    """JSON in text stays JSON: a mark that stands where a number stood gets quotes."""
+    if not _is_json(text) or _is_json(clean):
+        return clean
+    quoted = _UNQUOTED_MARK.sub(r'"\1"', clean)
+    return quoted if _is_json(quoted) else clean
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _tokens(logprobs: Any) -> list[str]:
+    """The tokens of an answer in order, of chat and of completion, as far as they are text."""
+    if not isinstance(logprobs, dict):
+        return []
+    tokens = logprobs.get("tokens")
+    found = list(tokens) if isinstance(tokens, list) else []
+    for part in ("content", "refusal"):
+        entries = logprobs.get(part)
+        for entry in entries if isinstance(entries, list) else ():
+            found.append(entry.get("token") if isinstance(entry, dict) else None)
+    return [token for token in found if isinstance(token, str)]
