@@ -98,27 +98,32 @@ def test_what_an_attempt_added_before_it_died_is_no_duplicate(
     assert made.message == "10 read, 10 added"
 
 
-def test_lines_are_counted_before_they_are_imported(
-    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = write_lines(world.folder / "a.jsonl", [line(n) for n in range(700)])
+def test_lines_are_counted_before_they_are_imported(world: LocalWorld) -> None:
+    write_lines(world.folder / "a.jsonl", [line(n) for n in range(700)])
     pair = orjson.dumps({"request": {"messages": []}, "response": {}})
-    (world.folder / "b.jsonl.gz").write_bytes(gzip.compress(b"\n".join([pair] * 50)))
+    whole = [pair] * 49 + [orjson.dumps(line(1))]
+    (world.folder / "b.jsonl.gz").write_bytes(gzip.compress(b"\n".join(whole)))
     adapter = world.adapter("CallImport")
     target = world.target("CallImport", "x", lake="main", files=["a.jsonl", "b.jsonl.gz"])
     counted = adapter.estimate(target, None)
     assert counted.rows == Range.exact(750)
     assert counted.notes[:2] == (
-        "a.jsonl: lines of messages, the answer last",
-        "b.jsonl.gz: lines of request and response",
+        "a.jsonl: openai-chat, 100 of the first 100 lines are calls",
+        "b.jsonl.gz: openai-chat, 1 of the first 50 lines is a call; "
+        "left out: request.messages is not a list of messages (49)",
     )
-    monkeypatch.setattr(recorded_files, "_COUNTED_BYTES", 1)
-    monkeypatch.setattr(recorded_files, "_CHUNK", plain.stat().st_size // 10)
-    guessed = adapter.estimate(
-        world.target("CallImport", "x", lake="main", files=["a.jsonl"]), None
-    )
-    assert guessed.rows.low <= 700 <= guessed.rows.high
-    assert guessed.rows.low < guessed.rows.high
+
+
+def test_the_lines_of_a_large_file_are_inferred_from_its_beginning(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded_files, "_COUNTED_BYTES", 4 << 20)
+    answer = "word " * 200
+    write_lines(world.folder / "a.jsonl", [line(n, answer=answer) for n in range(10_000)])
+    target = world.target("CallImport", "x", lake="main", files=["a.jsonl"])
+    guessed = world.adapter("CallImport").estimate(target, None)
+    assert guessed.rows.low < 10_000 < guessed.rows.high
+    assert guessed.rows.likely == pytest.approx(10_000, rel=0.1)
 
 
 def test_the_estimate_of_a_dataset_is_what_comes_of_it(world: LocalWorld, lake: Resolved) -> None:

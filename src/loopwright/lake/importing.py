@@ -1,17 +1,19 @@
-"""Importing recorded calls from JSONL files, plain or gzip: one exchange a line.
+"""Importing recorded calls from files, plain or gzip: one exchange a line or entry.
 
 A call's id is the hash of its line and of its ordinal among equal lines of the file, so importing
-again adds nothing and an interrupted import is finished by running it again. Lines that are no
-exchange are named by number, counted and left out. A line without a time gets its place in the
-file as microseconds since the epoch.
+again adds nothing and an interrupted import is finished by running it again. Lines that should
+be an exchange and are none are named by number, counted and left out; those that are sound but no
+calls are counted by reason. A line without a time gets its place in the file as microseconds
+since the epoch.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,14 @@ import orjson
 from loopwright.errors import LakeError
 from loopwright.hashing import canonical_json, file_digest
 from loopwright.lake.batch import batches
-from loopwright.lake.chat_lines import BadLineError, parse
 from loopwright.lake.exchange import HashKeys, describe
 from loopwright.lake.ingest import AppendResult, append
 from loopwright.lake.jsonl import LONGEST_LINE, CutShortError, numbered_lines
+from loopwright.lake.looking import beside, look
 from loopwright.lake.partitions import endpoint_fits
+from loopwright.lake.shapes.base import BadLineError, Exchange, NotACallError
+from loopwright.lake.shapes.mapped import FieldPaths
+from loopwright.lake.shapes.registry import AUTO, Format, too_deep
 from loopwright.lake.store import Lake
 
 DEFAULT_ENDPOINT = "imported"
@@ -46,6 +51,7 @@ class BadLine:
 class ImportedFile:
     name: str
     sha256: str
+    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,17 @@ class ImportProgress:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import did. `bad` names the first hundred of `bad_total` lines left out."""
+    """What an import did. `bad` names the first hundred of `bad_total` lines left out.
+
+    `no_calls` counts the lines that are sound but no calls, by reason, the most frequent first.
+    """
 
     read: int
     added: int
     duplicates: int
     bad: tuple[BadLine, ...]
     bad_total: int
+    no_calls: Mapping[str, int]
     files: tuple[ImportedFile, ...]
     first_seq: int | None
     last_seq: int | None
@@ -79,32 +89,51 @@ def import_calls(
     paths: Sequence[Path],
     *,
     endpoint: str | None = None,
+    format: str = AUTO,
+    mapping: Mapping[str, str] | None = None,
     progress: Callable[[ImportProgress], None] | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> ImportResult:
     """Add the exchanges in `paths` to the lake, a batch at a time, each batch one commit.
 
-    The endpoint of a call is the line's, else `endpoint`, else "imported". The files are taken in
-    the order of their digests, so the order of `paths` does not matter. Raises LakeError when a
-    file cannot be read or the lake not be written; the batches before that stay.
+    The endpoint of a call is the line's, else `endpoint`, else "imported". `format` is a name in
+    `registry.SHAPES`, or auto: each file's by its first lines; `mapping` says where a line holds
+    single fields (see `FieldPaths`). The files are taken in the order of their digests, so the
+    order of `paths` does not matter. Raises LakeError before anything is added when a file cannot
+    be read or its format not be told, and when the lake cannot be written; the batches before
+    that stay.
     """
     if endpoint is not None and not endpoint_fits(endpoint):
         raise LakeError("the endpoint name is empty or too long")
-    sources = _sources(paths)
-    tally = _Tally(total=sum(size for _, _, size in sources))
+    fields = FieldPaths(mapping) if mapping else None
+    sources = [
+        _Source(path, digest, size, look(path, format=format, mapping=fields).format)
+        for path, digest, size in _in_order(paths)
+    ]
+    tally = _Tally(total=sum(source.size for source in sources))
     reader = _Reader(
         keys=lake.hash_keys,
         endpoint=endpoint or DEFAULT_ENDPOINT,
         tally=tally,
     )
-    records = (record for path, _, _ in sources for record in reader.records(path))
+    records = (record for source in sources for record in reader.records(source))
     for batch in batches(records, rows=batch_rows, text_bytes=BATCH_BYTES):
         tally.appended(append(lake, batch))
         if progress:
             progress(tally.progress())
     if progress:
         progress(tally.progress())
-    return tally.result(tuple(ImportedFile(path.name, digest) for path, digest, _ in sources))
+    return tally.result(
+        tuple(ImportedFile(one.path.name, one.digest, one.format.name) for one in sources)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    path: Path
+    digest: str
+    size: int
+    format: Format
 
 
 @dataclass(slots=True)
@@ -118,6 +147,7 @@ class _Tally:
     duplicates: int = 0
     bad_total: int = 0
     bad: list[BadLine] = field(default_factory=list)
+    no_calls: Counter[str] = field(default_factory=Counter)
     first_seq: int | None = None
     last_seq: int | None = None
 
@@ -148,6 +178,7 @@ class _Tally:
             duplicates=self.duplicates,
             bad=tuple(self.bad),
             bad_total=self.bad_total,
+            no_calls=dict(self.no_calls.most_common()),
             files=files,
             first_seq=self.first_seq,
             last_seq=self.last_seq,
@@ -160,14 +191,17 @@ class _Reader:
     endpoint: str
     tally: _Tally
 
-    def records(self, path: Path) -> Iterator[dict[str, Any]]:
+    def records(self, source: _Source) -> Iterator[dict[str, Any]]:
         """The calls of one file, in its order."""
-        ordinals = _Ordinals()
+        path, ordinals = source.path, _Ordinals()
+        parse = partial(source.format.parse, beside=partial(beside, path.parent))
         try:
             for index, line in numbered_lines(path, passed=self.tally.passed):
                 self.tally.read += 1
                 try:
-                    record = self._record(line, index, ordinals)
+                    record = self._record(line, index, ordinals, parse)
+                except NotACallError as reason:
+                    self.tally.no_calls[str(reason)] += 1
                 except BadLineError as error:
                     self.tally.left_out(BadLine(path.name, index + 1, str(error)))
                 else:
@@ -178,22 +212,28 @@ class _Reader:
                 BadLine(path.name, error.index + 1, "the gzip data is cut or damaged")
             )
 
-    def _record(self, raw: bytes, index: int, ordinals: _Ordinals) -> dict[str, Any]:
+    def _record(
+        self, raw: bytes, index: int, ordinals: _Ordinals, parse: Callable[[Any], Exchange]
+    ) -> dict[str, Any]:
         if len(raw) > LONGEST_LINE:
             raise BadLineError(f"longer than {LONGEST_LINE >> 20} MiB")
         try:
             line = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise BadLineError("not valid JSON") from error
-        exchange = parse(line)
-        record = describe(exchange.request, exchange.response, keys=self.keys)
-        record["call_id"] = ordinals.call_id(canonical_json(line))
+        try:
+            exchange = parse(line)
+            record = describe(exchange.request, exchange.response, keys=self.keys)
+            record["call_id"] = ordinals.call_id(canonical_json(line))
+        except TypeError as error:
+            raise too_deep(error) from error
         record["ts"] = index if exchange.ts is None else exchange.ts
         record["endpoint"] = exchange.endpoint or self.endpoint
         if exchange.subject is not None:
             record["subject_key"] = self.keys.subject_key(exchange.subject)
         if exchange.session_id is not None:
             record["session_id"] = exchange.session_id
+        record.update(exchange.columns)
         return record
 
 
@@ -215,7 +255,7 @@ class _Ordinals:
         return "imp-" + digest.hexdigest()
 
 
-def _sources(paths: Sequence[Path]) -> list[tuple[Path, str, int]]:
+def _in_order(paths: Sequence[Path]) -> list[tuple[Path, str, int]]:
     """Path, digest and size of each file, in the order of the digests; equal files once."""
     found: dict[str, tuple[Path, str, int]] = {}
     for path in paths:

@@ -42,6 +42,8 @@ class CallImportAdapter(JobAdapter):
                     "lake": lake_arguments(target.inputs.get("lake")),
                     "files": [str(path) for path in _files(target)],
                     "endpoint": target.spec.get("endpoint"),
+                    "format": target.spec.get("format", "auto"),
+                    "mapping": _mapping(target),
                 },
             )
 
@@ -59,7 +61,17 @@ class CallImportAdapter(JobAdapter):
         """Lines to read, counted in small files and inferred from the beginning of large ones."""
         del last
         with explained(target.address, "estimate"):
-            return estimate_lines(list(_files(target)))
+            return estimate_lines(
+                list(_files(target)),
+                format=target.spec.get("format", "auto"),
+                mapping=_mapping(target),
+            )
+
+
+def _mapping(target: Target) -> dict[str, str]:
+    """The fields that are said, by name."""
+    given = target.spec.get("mapping") or {}
+    return {field: path for field, path in given.items() if path is not None}
 
 
 def _files(target: Target) -> Iterator[Path]:

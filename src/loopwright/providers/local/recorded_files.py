@@ -1,78 +1,68 @@
-"""Files of recorded calls looked at before they are imported: how many lines, in which shape."""
+"""Files of recorded calls looked at before they are imported: how many lines, in which format."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
-import orjson
-
+from loopwright.lake.jsonl import CutShortError, numbered_lines
 from loopwright.providers.base import Estimate, Range
+
+if TYPE_CHECKING:
+    from loopwright.lake.looking import Look
 
 _COUNTED_BYTES = 16 << 20
 """A file up to this size on disk is counted; of a larger one this much is read."""
-_CHUNK = 1 << 20
-_GZIP = b"\x1f\x8b"
-_SHAPES = {
-    "messages": "lines of messages, the answer last",
-    "request": "lines of request and response",
-}
+_REASONS_TOLD = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    lines: Range
-    shape: str
+def estimate_lines(
+    paths: Sequence[Path], *, format: str = "auto", mapping: Mapping[str, str] | None = None
+) -> Estimate:
+    """What importing these files would read, and how.
 
+    Raises LakeError when one cannot be read or its format not be told.
+    """
+    from loopwright.lake.looking import look
+    from loopwright.lake.shapes.mapped import FieldPaths
 
-def estimate_lines(paths: Sequence[Path]) -> Estimate:
-    """What importing these files would read. Raises OSError when one cannot be read."""
-    looks = [_look(path) for path in paths]
-    notes = tuple(
-        f"{path.name}: {look.shape}" for path, look in zip(paths, looks, strict=True) if look.shape
-    )
-    total = Range.exact(0)
-    for look in looks:
-        total += look.lines
+    fields = FieldPaths(mapping) if mapping else None
+    notes, total = [], Range.exact(0)
+    for path in paths:
+        found = look(path, format=format, mapping=fields)
+        total += _counted(path)
+        if found.lines:
+            notes.append(f"{path.name}: {_words(found)}")
     return Estimate(rows=total, notes=(*notes, "calls that the lake has already add nothing"))
 
 
-def _look(path: Path) -> _Look:
+def _words(look: Look) -> str:
+    """E.g. `langfuse, 2 of the first 3 lines are calls; left out: prompt not stored (1)`."""
+    of = f"of the first {look.lines} lines" if look.lines > 1 else "of 1 line"
+    are = "is a call" if look.calls == 1 else "are calls"
+    reasons = [f"{why} ({count})" for why, count in look.left_out.most_common(_REASONS_TOLD)]
+    more = ", ..." if len(look.left_out) > _REASONS_TOLD else ""
+    left = f"; left out: {', '.join(reasons)}{more}" if reasons else ""
+    return f"{look.format.name}, {look.calls} {of} {are}{left}"
+
+
+def _counted(path: Path) -> Range:
+    """Lines of a file: exact of a small one, inferred from the beginning of a large one."""
     size = path.stat().st_size
-    with path.open("rb") as raw:
-        content: BinaryIO = gzip.GzipFile(fileobj=raw) if _is_gzip(raw) else raw  # type: ignore[assignment]
-        first, lines = b"", 0
+    steps = [0]
+    lines = 0
+    with closing(numbered_lines(path, passed=steps.append)) as records:
         try:
-            first = content.readline(_CHUNK)
-            lines = 1 if first.strip() else 0
-            while raw.tell() <= _COUNTED_BYTES and (chunk := content.read(_CHUNK)):
-                lines += chunk.count(b"\n")
-                last = chunk[-1:]
-                lines += last not in (b"\n", b"") and len(chunk) < _CHUNK
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            pass  # the import names the place; what could be read is counted
-        read = min(raw.tell(), size)
-    if read >= size:
-        return _Look(Range.exact(lines), _shape(first))
-    likely = lines * size / read
-    return _Look(Range(round(likely), round(likely * 0.7), round(likely * 1.4)), _shape(first))
-
-
-def _is_gzip(raw: BinaryIO) -> bool:
-    start = raw.read(len(_GZIP))
-    raw.seek(0)
-    return start == _GZIP
-
-
-def _shape(line: bytes) -> str:
-    """In words; empty for what is no recorded call."""
-    try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return ""
-    named = found if isinstance(found, dict) else {}
-    return next((words for key, words in _SHAPES.items() if key in named), "")
+            for _ in records:
+                lines += 1
+                if _COUNTED_BYTES < sum(steps) < size:
+                    break
+        except CutShortError:
+            return Range.exact(lines)  # the import names the place; what could be read is counted
+    if sum(steps) >= size:
+        return Range.exact(lines)
+    counted = sum(steps[:-1]) or sum(steps)  # the last step is read ahead, its lines not counted
+    likely = lines * size / counted
+    return Range(round(likely), round(likely * 0.7), round(likely * 1.4))

@@ -34,6 +34,8 @@ def run(work: Work) -> Outcome:
         lake,
         [Path(name) for name in work.arguments["files"]],
         endpoint=work.arguments["endpoint"],
+        format=work.arguments["format"],
+        mapping=work.arguments["mapping"],
         progress=report,
     )
     added = _added(work, lake, result, before)
@@ -63,6 +65,8 @@ def _outputs(result: ImportResult, added: int, storage: str) -> dict[str, Any]:
         "badLines": [
             f"{line.file}:{line.line}: {line.reason}" for line in result.bad[:_BAD_LINES_TOLD]
         ],
+        "noCalls": dict(result.no_calls),
+        "formats": {file.name: file.format for file in result.files},
         "digest": digest(sorted(file.sha256 for file in result.files)),
     }
 
@@ -72,6 +76,9 @@ def _message(outputs: dict[str, Any]) -> str:
     parts = [f"{outputs['read']:,} read", f"{outputs['added']:,} added"]
     if outputs["duplicates"]:
         parts.append(f"{outputs['duplicates']:,} there already")
+    if no_calls := outputs["noCalls"]:
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in no_calls.items())
+        parts.append(f"{sum(no_calls.values()):,} no calls: {reasons}")
     if bad := outputs["bad"]:
         more = "; ..." if bad > len(outputs["badLines"]) else ""
         named = "; ".join(outputs["badLines"])

@@ -1,0 +1,77 @@
+"""What logs keep as input and output, brought to a chat request and a completion.
+
+Logs write the same thing in several ways: a whole body or its messages, a completion, a message or
+the bare answer, as JSON or as JSON text. Nothing is made up: other forms are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopwright.lake.shapes.base import Json, NotACallError, decoded, text
+from loopwright.lake.shapes.messages import has_said
+
+_UNWRAPPED = "input that is no chat request"
+_NO_ANSWER = "output that is no answer"
+
+
+def request_from(value: Any) -> dict[str, Any]:
+    """A request of a body, of its messages, or of one prompt. Raises NotACallError."""
+    found = decoded(value)
+    if isinstance(found, list):
+        found = {"messages": found}
+    elif isinstance(found, str) and found:
+        found = {"messages": [{"role": "user", "content": found}]}
+    if not isinstance(found, dict) or not isinstance(found.get("messages"), list):
+        raise NotACallError(_UNWRAPPED)
+    return dict(found)
+
+
+def response_from(value: Any) -> dict[str, Any]:
+    """A completion of a completion, of its message, or of the answer's text.
+
+    Raises NotACallError.
+    """
+    found = decoded(value)
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    if isinstance(found, str) and found:
+        return completion({"role": "assistant", "content": found})
+    if not isinstance(found, dict):
+        raise NotACallError(_NO_ANSWER)
+    if "choices" in found or "error" in found:
+        return dict(found)
+    if found.get("role", "assistant") != "assistant" or not has_said(found):
+        raise NotACallError(_NO_ANSWER)
+    return completion({"role": "assistant", **found})
+
+
+def completion(message: Json, *, finish_reason: str | None = None) -> dict[str, Any]:
+    """A completion of one answer; why it ended follows from what it is, unless said."""
+    usual = "tool_calls" if message.get("tool_calls") else "stop"
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason or usual}
+    return {"object": "chat.completion", "choices": [choice]}
+
+
+def failure(
+    *, type: str | None = None, code: Any = None, message: str | None = None
+) -> dict[str, Any]:
+    """A response that says how the call failed."""
+    said = {"type": type, "code": code, "message": message}
+    found = {name: value for name, value in said.items() if value is not None}
+    return {"error": found or {"message": "the call failed; the log does not say how"}}
+
+
+def status_code(value: Any) -> int | None:
+    """An HTTP status, also one written as text."""
+    digits = value if isinstance(value, int) else text(value)
+    if isinstance(digits, str):
+        digits = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) == 3 else 0
+    return digits if digits is not None and 100 <= digits < 600 else None
+
+
+def default(body: dict[str, Any], values: Json) -> None:
+    """Put values where the body says nothing."""
+    for name, value in values.items():
+        if value is not None and body.get(name) is None:
+            body[name] = value
