@@ -1,4 +1,4 @@
-"""The recorder's process: `python -m loopwright.daemon.recording STATE_DIR`.
+"""The recorder's process: `python -m loopwright.daemon.recording STATE_DIR DAEMON_PID`.
 
 Puts what gateways have logged into the lakes, step by step, until it is asked to stop or the
 daemon that started it is gone. A process of its own, so that Parquet takes no time from calls.
@@ -27,13 +27,13 @@ _EVERY = 0.5
 _LAST_SECONDS = 20.0
 
 
-def main(state: Path) -> None:
-    """Work until asked to stop, then finish what is there."""
+def main(state: Path, *, parent: int) -> None:
+    """Work until asked to stop or orphaned, then finish what is there."""
     begin_logging(None, Secrets(state, os.environ), layout="%(levelname)s %(message)s")
     asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
-    folder, parent = DaemonFolder(state), os.getppid()
+    folder = DaemonFolder(state)
     # An earlier daemon's recorder may still be ending its last step.
     with Disk().lock(folder.path / "recorder.lock"):
         recorder = Recorder(folder.spool, _Opening(folder))
@@ -63,4 +63,4 @@ def _finish(recorder: Recorder) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), parent=int(sys.argv[2]))

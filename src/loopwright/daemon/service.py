@@ -35,6 +35,7 @@ _log = logging.getLogger("loopwright.daemon")
 _LOOK_SECONDS = 1.0
 _AGAIN_SECONDS = 10.0
 _RECORDER_SECONDS = 30.0
+_RECORDING = "loopwright.daemon.recording"
 
 
 class Gateway(Protocol):
@@ -75,7 +76,7 @@ class Daemon:
         self._started_at = to_text(SystemClock().now())
         self._logs = Logs(folder, project.folder, known)
         self._recorder = Supervised(
-            [sys.executable, "-P", "-m", "loopwright.daemon.recording", str(folder.state)],
+            [sys.executable, "-P", "-m", _RECORDING, str(folder.state), str(os.getpid())],
             known.environ,
         )
         self._control = Control(self, self._token)

@@ -22,7 +22,8 @@ class Supervised:
         self._command, self._environ = command, environ
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
-        self._is_leaving = False
+        self._leaving = asyncio.Event()
+        self._was_asked = False
         self.starts = 0
 
     @property
@@ -40,7 +41,7 @@ class Supervised:
 
     async def stop(self, *, seconds: float) -> None:
         """Ask it to finish; kill it when it takes longer than `seconds`."""
-        self._is_leaving = True
+        self._leaving.set()
         if self._task is None:
             return
         self._terminate()
@@ -56,21 +57,23 @@ class Supervised:
 
     def _terminate(self) -> None:
         if self.pid is not None and self._process is not None:
+            self._was_asked = True
             with suppress(ProcessLookupError):
                 self._process.terminate()
 
     async def _keep_alive(self) -> None:
         pause = _SHORTEST_PAUSE
-        while not self._is_leaving:
+        while not self._leaving.is_set():
             began = time.monotonic()
             code = await self._live()
-            if self._is_leaving:
+            if self._leaving.is_set():
                 return
-            if code == 0 or time.monotonic() - began > _WELL_AFTER:
+            if self._was_asked or time.monotonic() - began > _WELL_AFTER:
                 pause = _SHORTEST_PAUSE
             else:
                 _log.warning("died; it is started again", extra={"code": code, "after": pause})
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _live(self) -> int:
@@ -82,7 +85,7 @@ class Supervised:
             env=dict(self._environ()),
             start_new_session=True,  # Ctrl-C in a terminal is the daemon's to handle
         )
-        self.starts += 1
+        self.starts, self._was_asked = self.starts + 1, False
         assert self._process.stderr is not None
         async for line in self._process.stderr:
             _log.info("%s", line.decode(errors="replace").rstrip())

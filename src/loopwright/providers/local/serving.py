@@ -5,6 +5,7 @@ The daemon itself, and what lies on disk for it, are in `loopwright.daemon`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from loopwright.providers.local.places import Places
 Status = Mapping[str, Any]
 """What a daemon tells of itself."""
 _LOOK_AGAIN = 0.1
+_START_SECONDS = 10.0
 _FLUSH_SECONDS = 10.0
 
 
@@ -52,21 +54,17 @@ class Serving:
             return self._mute(error)
 
     def brought_on(self, operation: Operation, *, may_start: bool) -> tuple[Operation, Status]:
-        """A step towards a daemon that follows: done with its status, still running, or failed."""
-        status = self.followed()
-        if status is not None:
-            return operation.with_status(OperationStatus.SUCCEEDED), status
-        waiting = replace(operation, status=OperationStatus.RUNNING, poll_after=_LOOK_AGAIN)
-        if Presence(self.folder.path).is_alive:  # about to serve, or about to be gone
-            return waiting, {}
-        if not may_start:
-            return operation.with_status(OperationStatus.SUCCEEDED), {}
-        if operation.handle.get("started"):
-            why = start_failure(self.folder)
-            said = f"{why.message}; {why.hint}" if why.hint else why.message
-            return operation.with_status(OperationStatus.FAILED, message=said), {}
-        start(self.folder, project=self.places.project, environ=self.places.environ)
-        return replace(waiting, handle={"started": True}), {}
+        """Towards a daemon that follows: done with its status, still running, or failed.
+
+        Waits for as long as a daemon usually takes to start: an apply that does not wait itself
+        leaves something behind that answers.
+        """
+        until = time.monotonic() + _START_SECONDS
+        while True:
+            operation, status = self._step(operation, may_start=may_start)
+            if operation.status.is_terminal or time.monotonic() >= until:
+                return operation, status
+            time.sleep(_LOOK_AGAIN)
 
     def handed_over(self) -> None:
         """Have what was recorded so far in the lakes, as far as that goes within seconds."""
@@ -90,6 +88,23 @@ class Serving:
                     self.folder.lakes.remove(lake.name)
                 else:
                     self.folder.lakes.put(replace(lake, spec={**lake.spec, "masterKey": dict(key)}))
+
+    def _step(self, operation: Operation, *, may_start: bool) -> tuple[Operation, Status]:
+        """Start a daemon, or look how far it is."""
+        status = self.followed()
+        if status is not None:
+            return operation.with_status(OperationStatus.SUCCEEDED), status
+        waiting = replace(operation, status=OperationStatus.RUNNING, poll_after=_LOOK_AGAIN)
+        if Presence(self.folder.path).is_alive:  # about to serve, or about to be gone
+            return waiting, {}
+        if not may_start:
+            return operation.with_status(OperationStatus.SUCCEEDED), {}
+        if operation.handle.get("started"):
+            why = start_failure(self.folder)
+            said = f"{why.message}; {why.hint}" if why.hint else why.message
+            return operation.with_status(OperationStatus.FAILED, message=said), {}
+        start(self.folder, project=self.places.project, environ=self.places.environ)
+        return replace(waiting, handle={"started": True}), {}
 
     def _secrets(self) -> dict[str, str]:
         """Values that we have of the variables which declarations refer to."""
