@@ -151,7 +151,7 @@ def _write(
         splits = lines.splits()
         held.seek(0)
         for line, split in zip(held, splits, strict=True):
-            files[split].write(line)
+            files[split].write(line.removesuffix(b"\n"))
     if progress:
         progress(BuildProgress(lines.tally.sampled, lines.tally.kept, wanted))
     return _Written(

@@ -179,10 +179,11 @@ class LineFile:
         self._rows = 0
 
     def write(self, line: bytes) -> None:
-        """`line` with its newline."""
-        self._handle.write(line)
-        self._running.update(line)
-        self._bytes += len(line)
+        """`line` without its newline."""
+        data = line + b"\n"
+        self._handle.write(data)
+        self._running.update(data)
+        self._bytes += len(data)
         self._rows += 1
 
     @property

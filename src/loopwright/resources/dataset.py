@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from loopwright.clock import from_text
 from loopwright.resources.address import Address
 from loopwright.resources.base import AnyOrder, Model, Nature, Resource, SeriesSpec, shared
+from loopwright.resources.dataset_filter import Filter, Outcome
 from loopwright.resources.inference import inference_dataset
-from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref, Said
+from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref
 from loopwright.resources.references import Found
 from loopwright.resources.rules import AtMostOne, ExactlyOne, NotEmpty, Requires, checked, schema_of
-
-_MOMENT = re.compile(
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
-)
-
-
-def _moment(text: str) -> str:
-    try:
-        if not _MOMENT.match(text):
-            raise ValueError(text)
-        from_text(text)
-    except ValueError as error:
-        why = f"must be a date such as 2026-10-01 or 2026-10-01T08:00:00Z, but is {text!r}"
-        raise PydanticCustomError("date", "{why}", {"why": why}) from error
-    return text
-
-
-Moment = Annotated[
-    str,
-    Said("date or time"),
-    AfterValidator(_moment),
-    Field(json_schema_extra={"pattern": _MOMENT.pattern}),
-]
-
 
 _SOURCE = ExactlyOne(("lake", "inferenceDataset"))
 _SIZE = (
@@ -71,56 +45,6 @@ class Source(Model):
     )
 
     _one = model_validator(mode="after")(checked(_SOURCE))
-
-
-def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    from jsonschema import Draft202012Validator, SchemaError
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        why = f"is not a JSON Schema: {error.message}"
-        raise PydanticCustomError("json_schema", "{why}", {"why": why}) from error
-    return schema
-
-
-class Filter(Model):
-    """Which calls are in the population."""
-
-    from_: Moment | None = Field(
-        None,
-        alias="from",
-        description="First call date, inclusive (UTC).",
-        examples=["2026-10-01"],
-    )
-    to: Moment | None = Field(
-        None, description="End of the call dates, exclusive (UTC).", examples=["2026-11-01"]
-    )
-    model_versions: AnyOrder[str] = Field(
-        (), description="Model versions as recorded.", examples=[["mini-2026-10"]]
-    )
-    endpoints: AnyOrder[str] = Field(
-        (), description="Endpoint names as recorded.", examples=[["ticket-router"]]
-    )
-    where: str | None = Field(
-        None,
-        min_length=1,
-        description="SQL condition over the metadata columns.",
-        examples=["input_tokens < 4000 AND NOT has_tools"],
-    )
-    response_schema: Annotated[dict[str, Any], AfterValidator(_json_schema)] | None = Field(
-        None,
-        description="JSON Schema that the answer must satisfy as JSON.",
-        examples=[{"type": "object", "required": ["queue"]}],
-    )
-
-    @model_validator(mode="after")
-    def _dates_in_order(self) -> Filter:
-        if self.from_ and self.to and from_text(self.from_) >= from_text(self.to):
-            raise PydanticCustomError(
-                "date_order", "matches no call: from must be before to, which is exclusive"
-            )
-        return self
 
 
 class Sampling(Model):
@@ -162,19 +86,23 @@ class Sampling(Model):
         return self.model_copy(update={"order": None}) if self.order == "random" else self
 
 
-Outcome = Literal["ok", "cached", "filtered", "timeout", "client_abort", "upstream_error"]
-
-
 class Cleaning(Model):
     """What is left out of a sample, each with a counted reason."""
 
     outcomes: Annotated[AnyOrder[Outcome], NotEmpty()] = Field(
         ("ok",), description="Outcomes that stay.", examples=[["ok", "cached"]]
     )
-    dedup: Literal["exact", "none"] = Field(
+    dedup: Literal["exact", "near", "none"] = Field(
         "exact",
-        description="exact: of calls with equal request and response the earliest stays.",
-        examples=["none"],
+        description="exact: of calls with equal request and response the earliest stays; near: "
+        "also of nearly equal ones, at the price of reading the text of the whole population.",
+        examples=["near"],
+    )
+    decontaminate: bool = Field(
+        True,
+        description="Leave out calls that share text with a question of any EvalSuite of these "
+        "manifests. Questions drawn from this Dataset's own validation split are exempt.",
+        examples=[False],
     )
     min_tokens: int | None = Field(
         None, ge=1, description="Least tokens of prompt and answer together.", examples=[8]
@@ -251,9 +179,26 @@ class DatasetSpec(SeriesSpec):
         examples=[{"versionOf": "Dataset/router-sft"}],
     )
     format: Literal["sft"] = Field("sft", description="Format; sft only.", examples=["sft"])
+    targets: Literal["answered", "corrected"] = Field(
+        "answered",
+        description="corrected: where a person gave another answer as feedback, the newest such "
+        "answer is trained on instead of the recorded one.",
+        examples=["corrected"],
+    )
     line_format: Literal["openai", "ark"] = Field(
         "openai", description="Dialect of the SFT lines.", examples=["ark"]
     )
+
+    @model_validator(mode="after")
+    def _some_outcome_stays(self) -> DatasetSpec:
+        wanted, kept = self.filter.outcomes, self.cleaning.outcomes
+        if wanted and not set(wanted) & set(kept):
+            why = (
+                f"leaves nothing: filter.outcomes lets through {', '.join(wanted)}, and "
+                f"cleaning.outcomes keeps {', '.join(kept)}"
+            )
+            raise PydanticCustomError("outcomes", "{why}", {"why": why})
+        return self
 
 
 class Dataset(Resource):

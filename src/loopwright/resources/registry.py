@@ -16,6 +16,7 @@ _NOT_KINDS = frozenset(
     {
         "address",
         "base",
+        "dataset_filter",
         "durations",
         "explain",
         "inference",

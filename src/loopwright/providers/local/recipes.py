@@ -11,7 +11,7 @@ from loopwright.resources.address import Address
 RECEIPTS = ".receipts"
 """Folder beside the datasets; none of them can have this name."""
 
-_DECIDING = ("filter", "sampling", "cleaning", "split", "format", "lineFormat")
+_DECIDING = ("filter", "sampling", "cleaning", "split", "format", "targets", "lineFormat")
 
 
 def recipe_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
