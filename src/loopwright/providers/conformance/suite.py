@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from loopwright.clock import Clock, SystemClock
 from loopwright.errors import LoopwrightError
+from loopwright.manifests.project import Gateway, Project
 from loopwright.manifests.secrets import SecretRef
 from loopwright.providers.base import ProviderContext, ProviderFactory
 from loopwright.providers.conformance import creating, looking, working
@@ -54,6 +55,8 @@ def run_conformance(
             clock=clock or SystemClock(),
             credentials=credentials or {},
             environ={**sample_environ(), **(environ or {})},
+            # Whatever serves in a trial takes an address that is free.
+            project=Project(gateway=Gateway(listen="127.0.0.1:0")),
         )
         down = unreachable and _connection(factory, provider_type, unreachable)
         bench = Bench(factory, context, samples or default_samples(), down or None, patience)
