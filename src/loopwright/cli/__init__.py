@@ -37,6 +37,7 @@ COMMANDS = {
     "lake": "Look at a lake.",
     "serve": "Run the project daemon: the gateway, and the recorder of its calls.",
     "chat": "Talk to an endpoint.",
+    "sql": "Ask a lake in SQL.",
     "watch": "Keep it so, from a folder or from git.",
     "status": "Tell how the watcher and the resources are.",
     "suspend": "Leave a resource alone for a while.",

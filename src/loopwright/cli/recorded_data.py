@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from loopwright.cli.acting import acting_project
 from loopwright.errors import LoopwrightError
 from loopwright.manifests.diagnostics import nearest
 
@@ -42,6 +43,8 @@ class RecordedLake:
     storage: str
     outputs: Mapping[str, Any]
     keeper: HoldsData
+    spool: Path | None = None
+    """Where calls wait that gateways on this machine captured for it."""
 
     def open(self, role: Role) -> Lake:
         """Raises LakeError when it is not there, LakeKeyError without the right master key."""
@@ -54,6 +57,8 @@ class RecordedData:
 
     keepers: tuple[HoldsData, ...]
     lakes: tuple[RecordedLake, ...]
+    inference_datasets: tuple[RecordedLake, ...] = ()
+    """Each is a small lake of its own, made by an Export."""
 
     def catalogs(self) -> Iterator[Catalog]:
         """Each datasets folder once, however many providers share it."""
@@ -107,7 +112,7 @@ def recorded_data(options: ProjectOptions) -> Iterator[RecordedData]:
 
     workspace = options.workspace()
     records = workspace.state().records()
-    pool = ProviderPool(workspace, {}, records)
+    pool = ProviderPool(workspace, {}, records, project=acting_project(options, workspace))
     try:
         keepers = {
             name: found
@@ -115,11 +120,23 @@ def recorded_data(options: ProjectOptions) -> Iterator[RecordedData]:
             if isinstance(found := pool.provider(name), HoldsData)
         }
         lakes = (
-            RecordedLake(address.name, record.external_id, record.outputs, keepers[record.provider])
+            RecordedLake(
+                address.name,
+                record.external_id,
+                record.outputs,
+                keepers[record.provider],
+                workspace.state_dir / "spool" / address.name,
+            )
             for address, record in sorted(records.items())
             if address.kind == "Lake" and record.external_id and record.provider in keepers
         )
-        yield RecordedData(tuple(keepers.values()), tuple(lakes))
+        made = (
+            RecordedLake(name, record.outputs["path"], record.outputs, keepers[record.provider])
+            for address, record in sorted(records.items())
+            if address.kind == "Export" and record.provider in keepers
+            if (name := record.outputs.get("inferenceDataset"))
+        )
+        yield RecordedData(tuple(keepers.values()), tuple(lakes), tuple(made))
     finally:
         pool.close()
 

@@ -22,7 +22,6 @@ from loopwright.lake.sql.frames import Sender
 from loopwright.lake.sql.request import Request
 from loopwright.lake.sql.running import out_of_memory, run
 
-
 _DEEPEST = 10_000  # DuckDB nests up to 1,000 expressions, each some levels of JSON
 
 
