@@ -1,0 +1,113 @@
+"""`loopwright lake audit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loopwright.cli.common import ProjectOptions, project_options
+from loopwright.cli.output import note, say, say_json, table
+from loopwright.cli.recorded_data import RecordedLake, recorded_data
+from loopwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from loopwright.lake.capture.completeness import Audit, EndpointAudit
+    from loopwright.lake.capture.ranges import Ranges
+
+_HEADER = ("GATEWAY", "ENDPOINT", "ACCEPTED", "IN LAKE", "PENDING", "EXCLUDED", "LOST", "REMOVED")
+
+
+@click.command()
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@project_options
+def command(name: str | None, as_json: bool, options: ProjectOptions) -> int:
+    """Prove that no captured call is missing, and that the lake is as it was written.
+
+    Every call that a gateway accepted is in the lake, pending in the log, excluded by policy, lost
+    with a reason, or removed since. Ends with 1 when there is a gap, or anything was changed.
+    """
+    from loopwright.lake.capture.completeness import audit
+    from loopwright.lake.keys import Role
+
+    with recorded_data(options) as data:
+        place = data.lake(name)
+        lake = place.open(Role.STANDARD)
+        found = audit(lake, place.spool)
+        changed = lake.verify()
+    if as_json:
+        say_json(_as_json(place, found, changed))
+    else:
+        say("\n".join(_told(place, found, changed)))
+        for one in found.notes:
+            note(one)
+    return ExitCode.DONE if found.complete and not changed else ExitCode.ERROR
+
+
+def _told(place: RecordedLake, found: Audit, changed: list[str]) -> Iterator[str]:
+    if found.endpoints:
+        yield table([_row(one) for one in found.endpoints], header=_HEADER)
+        yield ""
+    for one in found.endpoints:
+        for reason, numbers in sorted(one.lost.items()):
+            yield f"lost: gateway {one.gateway_id}, endpoint {one.endpoint}, {reason}: {numbers}"
+    findings = [*found.findings, *changed]
+    for finding in findings:
+        yield f"finding: {finding}"
+    accepted = sum(len(one.accepted) for one in found.endpoints)
+    if findings:
+        yield f"Lake/{place.name} does not add up: {len(findings)} found."
+    elif accepted:
+        lost = sum(len(numbers) for one in found.endpoints for numbers in one.lost.values())
+        yield (
+            f"Lake/{place.name}: all {accepted:,} accepted calls are accounted for"
+            + (f", {lost:,} of them lost." if lost else ", none lost.")
+        )
+    else:
+        yield f"Lake/{place.name} is as it was written; no gateway has captured calls for it."
+
+
+def _row(one: EndpointAudit) -> tuple[str, ...]:
+    return (
+        one.gateway_id,
+        one.endpoint,
+        f"{len(one.accepted):,}",
+        f"{len(one.in_lake):,}",
+        f"{len(one.pending):,}",
+        _counts(one.excluded),
+        _counts(one.lost),
+        _counts(one.removed),
+    )
+
+
+def _counts(by_reason: Mapping[str, Ranges]) -> str:
+    if not by_reason:
+        return "0"
+    return ", ".join(f"{len(numbers):,} {why}" for why, numbers in sorted(by_reason.items()))
+
+
+def _as_json(place: RecordedLake, found: Audit, changed: list[str]) -> dict[str, Any]:
+    return {
+        "name": place.name,
+        "complete": found.complete and not changed,
+        "findings": [*found.findings, *changed],
+        "notes": list(found.notes),
+        "endpoints": [
+            {
+                "gateway": one.gateway_id,
+                "endpoint": one.endpoint,
+                "accepted": len(one.accepted),
+                "inLake": len(one.in_lake),
+                "pending": len(one.pending),
+                "excluded": {why: len(numbers) for why, numbers in one.excluded.items()},
+                "lost": {why: list(numbers.runs) for why, numbers in one.lost.items()},
+                "removed": {why: len(numbers) for why, numbers in one.removed.items()},
+                "missing": list(one.missing.runs),
+                "unaccounted": list(one.unaccounted.runs),
+                "unknown": list(one.unknown.runs),
+            }
+            for one in found.endpoints
+        ],
+    }
