@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Resource
@@ -132,7 +132,7 @@ def _links(
     makers = _makers(resources)
     for address in sorted(resources):
         resource = resources[address]
-        for found in resource.references():
+        for found in chain(resource.references(), resource.implied(resources)):
             target, ref = makers.get(found.pointer.address), found.ref
             if target is None:
                 known = recorded if ref.recorded else ()

@@ -6,18 +6,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loopwright.errors import PlanError
+from loopwright.graph import Graph
 from loopwright.hashing import file_digest
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource, marked_paths
+from loopwright.resources.markers import Edge
 
 
-def file_digests(
-    resources: Mapping[Address, Resource], origins: Mapping[Address, str]
-) -> dict[Address, dict[str, str]]:
-    """File as written -> digest, of every resource that names files.
+def file_digests(graph: Graph, origins: Mapping[Address, str]) -> dict[Address, dict[str, str]]:
+    """File as written -> digest, of every resource that names files or reads one that does.
 
     Raises PlanError naming every file that cannot be read.
     """
+    own = _own_digests(graph.resources, origins)
+    found = dict(own)
+    for address in graph.resources:
+        for link in graph.links(address):
+            if link.edge is Edge.READS and link.is_input:
+                read = {f"{link.target}: {name}": one for name, one in own.get(link.target, {}).items()}
+                found[address] = found.get(address, {}) | read
+    return found
+
+
+def _own_digests(
+    resources: Mapping[Address, Resource], origins: Mapping[Address, str]
+) -> dict[Address, dict[str, str]]:
     found: dict[Address, dict[str, str]] = {}
     missing: list[str] = []
     for address, resource in resources.items():

@@ -78,7 +78,7 @@ class Refresher:
             now=self.clock.now(),
             project=self.declared.project,
             selection=selection,
-            file_digests=file_digests(graph.resources, self.declared.origins),
+            file_digests=file_digests(graph, self.declared.origins),
             origins=self.declared.origins,
             variables=self.declared.variables,
             moved=moved,

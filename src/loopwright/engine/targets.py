@@ -43,6 +43,7 @@ class Targets:
             spec=desired,
             owner=owner_tag(self._lineage, address),
             inputs=self._inputs(address, desired),
+            reads=self._reads(address),
             attached=tuple(
                 self.declared(self._graph.resources[other], with_attached=False)
                 for other in attached
@@ -85,6 +86,19 @@ class Targets:
                 if path.partition(".")[0] != promotion.field
             }
             found[f"{promotion.field}.model"] = _resolved(promotion.candidate, record, revision)
+        return found
+
+    def _reads(self, address: Address) -> dict[str, Resolved]:
+        """What is read as it stands now, and what that in turn refers to."""
+        found: dict[str, Resolved] = {}
+        for link in self._graph.links(address):
+            if link.edge is Edge.READS and link.is_input:
+                read = self._graph.resources[link.target]
+                found[link.path] = Resolved(
+                    link.target, spec=read.desired(), base_dir=read.base_dir
+                )
+                below = self._inputs(link.target, read.desired())
+                found |= {f"{link.path}.{path}": one for path, one in below.items()}
         return found
 
     def _resolved(self, link: Link) -> Resolved:

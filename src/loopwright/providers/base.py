@@ -113,6 +113,8 @@ class Resolved:
     digest: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
+    base_dir: Path = field(default_factory=Path)
+    """Folder of its manifest, for the files that its spec names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ class Target:
     """Tag that marks the remote object as ours: lineage and address."""
     inputs: Mapping[str, Resolved] = field(default_factory=dict)
     """By dotted field path, e.g. `source.lake`."""
+    reads: Mapping[str, Resolved] = field(default_factory=dict)
+    """What decides its result without being waited for, by dotted field path: an EvalSuite under
+    the path that reads it, and what that suite refers to under its own path after it."""
     attached: tuple[Target, ...] = ()
     """Resources that come with it: an endpoint's deliveries."""
     revision: int | None = None

@@ -281,6 +281,11 @@ class Resource(Model):
         """Every reference in the spec, in field order."""
         yield from find_references(self.spec, ("spec",))
 
+    def implied(self, peers: Mapping[Address, Resource]) -> Iterator[Found]:
+        """References that nobody writes, but that the other resources of the set bring about."""
+        del peers
+        return iter(())
+
     def promotion(self) -> Promotion | None:
         """What is promoted to it, and behind which gate."""
         return None

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from loopwright.resources.address import Address
+from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import AnyOrder, Model, Nature, Resource, SeriesSpec, shared
 from loopwright.resources.dataset_filter import Filter, Outcome
 from loopwright.resources.inference import inference_dataset
-from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Ref
+from loopwright.resources.markers import IMMUTABLE, NAME_PATTERN, Edge, Ref
 from loopwright.resources.references import Found
 from loopwright.resources.rules import AtMostOne, ExactlyOne, NotEmpty, Requires, checked, schema_of
 
@@ -27,6 +27,7 @@ _INDEPENDENT_IS_RANDOM = {
     "then": {"properties": {"order": {"enum": [None, "random"]}}},
 }
 _TARGET = AtMostOne(("new", "versionOf"))
+_HELD_OUT = Ref(("EvalSuite",), Edge.READS, is_input=True)
 
 
 class Source(Model):
@@ -220,6 +221,15 @@ class Dataset(Resource):
         yield from super().references()
         if name := self.spec.source.inference_dataset:
             yield inference_dataset(("spec", "source", "inferenceDataset"), name)
+
+    def implied(self, peers: Mapping[Address, Resource]) -> Iterator[Found]:
+        """Every EvalSuite, since no line may give its questions away. Read and not needed: a
+        suite may itself be drawn from a Dataset."""
+        if self.spec.cleaning.decontaminate:
+            for address in sorted(peers):
+                if address.kind == "EvalSuite":
+                    path = ("spec", "cleaning", "decontaminate", address.name)
+                    yield Found(path, Pointer(address), _HELD_OUT)
 
     def feeds(self) -> Address | None:
         named = self.spec.target.version_of
