@@ -18,17 +18,23 @@ if TYPE_CHECKING:
 
 def caller(options: ProjectOptions, workspace: Workspace) -> Acting:
     """Who acts, and in which role. Raises NotAllowedError when the key is nobody's."""
-    from loopwright.daemon.acting import API_KEY, OWNER, acting
+    from loopwright.daemon.acting import acting
     from loopwright.daemon.declared import DaemonFolder
 
-    if not workspace.environ.get(API_KEY):
-        return OWNER
     return acting(
-        project_of(options, workspace),
+        acting_project(options, workspace),
         workspace.project_dir,
         DaemonFolder(workspace.state_dir),
         workspace.environ,
     )
+
+
+def acting_project(options: ProjectOptions, workspace: Workspace) -> Project:
+    """The project with its principals; an empty one where nobody acts as one of them."""
+    from loopwright.daemon.acting import API_KEY
+    from loopwright.manifests.project import Project
+
+    return project_of(options, workspace) if workspace.environ.get(API_KEY) else Project()
 
 
 def project_of(options: ProjectOptions, workspace: Workspace) -> Project:

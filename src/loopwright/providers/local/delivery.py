@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from loopwright.daemon.acting import Acting, NotAllowedError, acting
+from loopwright.daemon.acting import NotAllowedError
 from loopwright.daemon.declared import Declared, Shelf
-from loopwright.errors import PermanentError
 from loopwright.gateway.settings import Role
 from loopwright.providers.base import Observed, Opinion, Target
 from loopwright.providers.local.job_adapter import refusal
 from loopwright.providers.local.lake_place import lake_arguments
+from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.served_adapter import ServedAdapter
 from loopwright.providers.local.serving import Status
 from loopwright.resources.address import Address
+
+_SWITCH = "switch the delivery of calls"
 
 
 class DeliveryAdapter(ServedAdapter):
@@ -58,23 +60,14 @@ class DeliveryAdapter(ServedAdapter):
         self.serving.folder.lakes.put(Declared(name, "", spec))
 
     def refuse(self, target: Target, action: str) -> None:
-        try:
-            self._caller().must_be(Role.STANDARD, "switch the delivery of calls")
-        except NotAllowedError as error:
-            raise PermanentError(
-                error.message, address=str(target.address), action=action, hint=error.hint or ""
-            ) from error
+        del target, action
+        must_be(Role.STANDARD, _SWITCH, self.places)
 
     def check(self, target: Target) -> Iterable[Opinion]:
         try:
-            self._caller().must_be(Role.STANDARD, "switch the delivery of calls")
+            must_be(Role.STANDARD, _SWITCH, self.places)
         except NotAllowedError as error:
             yield refusal(target, error.message, error.hint or "")
-
-    def _caller(self) -> Acting:
-        return acting(
-            self.places.file, self.places.project, self.serving.folder, self.places.environ
-        )
 
 
 def _named(declared: Declared, field: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from loopwright.errors import PermanentError
+from loopwright.gateway.settings import Role
 from loopwright.providers.base import (
     Capabilities,
     FieldChange,
@@ -19,6 +20,7 @@ from loopwright.providers.base import (
 )
 from loopwright.providers.local.job_folder import Job
 from loopwright.providers.local.jobs import Jobs
+from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import explained
@@ -121,7 +123,11 @@ class JobAdapter(ABC):
         external_id: str,
         arguments: Mapping[str, Any],
     ) -> Operation:
-        """Start the job of this key unless it has been. `task` is a module of `tasks`."""
+        """Start the job of this key unless it has been. `task` is a module of `tasks`.
+
+        Each of them opens text, so whoever asks must be allowed to.
+        """
+        must_be(Role.STANDARD, "import calls, or build or export datasets", self.places)
         job = Job(
             task=f"loopwright.providers.local.tasks.{task}",
             external_id=external_id,

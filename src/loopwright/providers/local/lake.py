@@ -29,6 +29,7 @@ from loopwright.providers.local.lake_place import (
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, known_lakes
 from loopwright.providers.local.refusing import elsewhere, explained
+from loopwright.providers.local.serving import Serving
 from loopwright.resources.durations import parse_duration
 
 
@@ -93,6 +94,7 @@ class LakeAdapter:
                 doomed.rename(aside)  # gone at once, however long removing takes
                 shutil.rmtree(aside)
             known_lakes(self._places).remove(place.storage)
+            Serving(self._places).lake_moved_on(place.storage, None)
         return Operation(key, external_id=observed.external_id)
 
     def poll(self, target: Target, operation: Operation) -> Operation:
@@ -180,6 +182,7 @@ class LakeAdapter:
         place.write_settings(settings)
         facts = {"masterKey": settings.master_key}
         known_lakes(self._places).put(Receipt(place.storage, settings.owner, facts=facts))
+        Serving(self._places).lake_moved_on(place.storage, settings.master_key)
 
     def _rotate(self, place: LakePlace, old: LakeSettings, new: LakeSettings) -> None:
         """Wrap the keys anew unless they are already under the new key, as after a crash."""

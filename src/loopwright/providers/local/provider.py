@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopwright.gateway.settings import Role as CallerRole
 from loopwright.providers.base import Adapter, Opinion, ProviderContext
 from loopwright.providers.local import factory
 from loopwright.providers.local.call_import import CallImportAdapter
@@ -15,7 +16,14 @@ from loopwright.providers.local.endpoint import EndpointAdapter
 from loopwright.providers.local.export import ExportAdapter
 from loopwright.providers.local.lake import LakeAdapter
 from loopwright.providers.local.lake_place import open_lake
+from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.places import Places
+
+_OPENING = {
+    CallerRole.READER: "look at a lake",
+    CallerRole.STANDARD: "open the text of calls",
+    CallerRole.ADMIN: "erase calls or rotate keys",
+}
 
 if TYPE_CHECKING:
     from loopwright.lake.keys import Role
@@ -45,8 +53,11 @@ class LocalProvider:
     def open_lake(self, storage: str, outputs: Mapping[str, Any], *, role: Role) -> Lake:
         """A recorded lake, by its external id and outputs; for the data commands.
 
-        Raises LakeError when there is none, LakeKeyError on a missing or wrong master key.
+        Raises LakeError when there is none, LakeKeyError on a missing or wrong master key,
+        NotAllowedError when the role is more than that of whoever acts.
         """
+        least, what = CallerRole(role.value), _OPENING[CallerRole(role.value)]
+        must_be(least, what, self.places)
         return open_lake(storage, outputs["masterKey"], self.places, role=role)
 
     def preflight(self) -> Iterable[Opinion]:
