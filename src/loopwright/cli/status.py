@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from loopwright.cli.common import ProjectOptions, project_options
 from loopwright.cli.output import note, say, say_json, table
 
 if TYPE_CHECKING:
+    from loopwright.engine.workspace import Workspace
     from loopwright.gitops.overview import Line, Overview
     from loopwright.gitops.status import WatchStatus
 
@@ -29,16 +30,28 @@ def command(as_json: bool, options: ProjectOptions) -> None:
         environment=workspace.environment,
         now=workspace.clock.now(),
     )
+    daemon = _daemon(workspace)
     if as_json:
-        say_json(found.to_json())
+        say_json({**found.to_json(), "daemon": daemon})
         return
     for line in _head(found):
         say(line)
+    if daemon:
+        say(f"Daemon       process {daemon['pid']}, gateway at {daemon['gateway']}")
     if found.lines:
         say("")
         say(table(map(_row, found.lines), header=_HEADER))
     else:
         note("Nothing is recorded yet.")
+
+
+def _daemon(workspace: Workspace) -> dict[str, Any]:
+    """Where the project's gateway is; empty while none serves."""
+    from loopwright.daemon.declared import DaemonFolder
+    from loopwright.daemon.presence import Presence
+
+    facts = Presence(DaemonFolder(workspace.state_dir).path).facts()
+    return {"pid": facts.pid, "gateway": facts.gateway} if facts else {}
 
 
 _HEADER = ("RESOURCE", "CONDITION", "SYNCED", "REVISION", "SINCE (UTC)", "")

@@ -18,6 +18,7 @@ from loopwright.providers.local.lake import LakeAdapter
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.places import Places
+from loopwright.providers.local.serving import Serving
 
 _OPENING = {
     CallerRole.READER: "look at a lake",
@@ -28,6 +29,7 @@ _OPENING = {
 if TYPE_CHECKING:
     from loopwright.lake.keys import Role
     from loopwright.lake.store import Lake
+    from loopwright.providers.local.erasing import LocalErasing
 
 
 class LocalProvider:
@@ -60,10 +62,18 @@ class LocalProvider:
         must_be(least, what, self.places)
         return open_lake(storage, outputs["masterKey"], self.places, role=role)
 
-    def preflight(self) -> Iterable[Opinion]:
-        from loopwright.providers.local.preflight import findings
+    @property
+    def erasing(self) -> LocalErasing:
+        """Erasing what is kept here beside lakes; for `erase`."""
+        from loopwright.providers.local.erasing import LocalErasing
 
-        return findings(self.name, self.places)
+        return LocalErasing(self.places)
+
+    def preflight(self) -> Iterable[Opinion]:
+        from loopwright.providers.local import daemon_preflight, preflight
+
+        yield from preflight.findings(self.name, self.places)
+        yield from daemon_preflight.findings(Serving(self.places))
 
     def close(self) -> None:
         """Nothing is held open: jobs live on by themselves."""
