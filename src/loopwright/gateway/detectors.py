@@ -41,41 +41,61 @@ _QUOTES = "'`*/=&{|#!$^~?"
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"(?<![0-9.])(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9]|\.[0-9])")
+_MAYBE_IPV4 = re.compile(r"\.[0-9]{1,3}\.")
 _MAYBE_IPV6 = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![0-9A-Za-z:])")
 
-_KEY_FORMS: tuple[tuple[str, str], ...] = (
-    ("sk-", r"sk-[A-Za-z0-9_-]{16,}"),
-    ("k_live_", r"[rsp]k_live_[A-Za-z0-9]{16,}"),
-    ("k_test_", r"[rsp]k_test_[A-Za-z0-9]{16,}"),
-    ("AKIA", r"AKIA[0-9A-Z]{16}"),
-    ("ASIA", r"ASIA[0-9A-Z]{16}"),
-    ("AKLT", r"AKLT[A-Za-z0-9+/_-]{16,}={0,2}"),
-    ("AKID", r"AKID[A-Za-z0-9]{13,}"),
-    ("LTAI", r"LTAI[A-Za-z0-9]{12,}"),
-    ("AIza", r"AIza[A-Za-z0-9_-]{30,}"),
-    ("gh", r"gh[pousr]_[A-Za-z0-9]{30,}"),
-    ("github_pat_", r"github_pat_[A-Za-z0-9_]{22,}"),
-    ("glpat-", r"glpat-[A-Za-z0-9_-]{20,}"),
-    ("xox", r"xox[a-z]-[A-Za-z0-9-]{10,}"),
-    ("hf_", r"hf_[A-Za-z0-9]{20,}"),
-    ("npm_", r"npm_[A-Za-z0-9]{30,}"),
-    ("pypi-", r"pypi-[A-Za-z0-9_-]{30,}"),
-    ("eyJ", r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"),
-    ("earer ", r"[Bb]earer +[A-Za-z0-9._~+/-]{16,}={0,2}"),
+_KEY_FORMS: tuple[tuple[str, dict[str, str]], ...] = (
     (
-        "-----BEGIN ",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"
-        r"(?:[A-Za-z0-9+/=\s:,-]|\\[nr])*?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)",
+        "",
+        {
+            "AKIA": r"AKIA[0-9A-Z]{16}",
+            "ASIA": r"ASIA[0-9A-Z]{16}",
+            "AKLT": r"AKLT[A-Za-z0-9+/_-]{16,}={0,2}",
+            "AKID": r"AKID[A-Za-z0-9]{13,}",
+            "LTAI": r"LTAI[A-Za-z0-9]{12,}",
+            "AIza": r"AIza[A-Za-z0-9_-]{30,}",
+            "eyJ": r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}"
+            r"(?:\.[A-Za-z0-9_-]*)?",
+            "earer ": r"[Bb]earer +[A-Za-z0-9._~+/-]{16,}={0,2}",
+        },
+    ),
+    (
+        "-",
+        {
+            "sk-": r"sk-[A-Za-z0-9_-]{16,}",
+            "glpat-": r"glpat-[A-Za-z0-9_-]{20,}",
+            "xox": r"xox[a-z]-[A-Za-z0-9-]{10,}",
+            "pypi-": r"pypi-[A-Za-z0-9_-]{30,}",
+            "-----BEGIN ": r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----"
+            r"(?:(?!-----END)(?:[A-Za-z0-9+/=\s:,-]|\\[nr]))*(?:-----END [A-Z0-9 ]{0,40}-----)?",
+        },
+    ),
+    (
+        "_",
+        {
+            "k_live_": r"[rsp]k_live_[A-Za-z0-9]{16,}",
+            "k_test_": r"[rsp]k_test_[A-Za-z0-9]{16,}",
+            "gh": r"gh[pousr]_[A-Za-z0-9]{30,}",
+            "github_pat_": r"github_pat_[A-Za-z0-9_]{22,}",
+            "hf_": r"hf_[A-Za-z0-9]{20,}",
+            "npm_": r"npm_[A-Za-z0-9]{30,}",
+        },
     ),
 )
-_KEYS = tuple((sign, re.compile(form)) for sign, form in _KEY_FORMS)
+"""Forms of keys by what they hold for sure: first one character of many, then what is rare."""
+
+_KEYS = tuple(
+    (sign, tuple((rare, re.compile(form)) for rare, form in forms.items()))
+    for sign, forms in _KEY_FORMS
+)
 _ASSIGNED = re.compile(
     r"(?:api[_-]?key|secret(?:[_-]?access)?[_-]?key|access[_-]?token|auth[_-]?token|password|passwd)"
     r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?P<key>[A-Za-z0-9+/=_.~-]{16,})",
     re.IGNORECASE,
 )
-_MAYBE_ASSIGNED = re.compile(r"[Kk][Ee][Yy]|[Tt][Oo][Kk][Ee][Nn]|[Pp][Aa][Ss][Ss][Ww]")
+_ASSIGNING = (":", "=")
+_LONG = 64 << 10  # worth letting other threads go on meanwhile
 _SHORTEST_KEY = 16
 
 
@@ -107,17 +127,23 @@ def _emails(text: str) -> Iterator[Finding]:
 def _api_keys(text: str) -> Iterator[Finding]:
     if len(text) < _SHORTEST_KEY:
         return
-    for sign, form in _KEYS:
+    for sign, forms in _KEYS:
         if sign in text:
-            for key in form.finditer(text):
-                yield _finding(key, "apiKey")
-    if _MAYBE_ASSIGNED.search(text):
+            for rare, form in forms:
+                if rare in text:
+                    for key in form.finditer(text):
+                        yield _finding(key, "apiKey")
+    if any(sign in text for sign in _ASSIGNING) and _names_a_key(text.lower()):
         for key in _ASSIGNED.finditer(text):
             yield _finding(key, "apiKey", "key")
 
 
+def _names_a_key(text: str) -> bool:
+    return "key" in text or "token" in text or "passw" in text
+
+
 def _addresses(text: str) -> Iterator[Finding]:
-    if "." in text:
+    if _MAYBE_IPV4.search(text):
         for found in _IPV4.finditer(text):
             yield _finding(found, "ip")
     if _MAYBE_IPV6.search(text):
@@ -175,7 +201,9 @@ def _own(label: str, pattern: re.Pattern[str]) -> Detect:
 
     def detect(text: str) -> Iterator[Finding]:
         try:
-            for found in compiled.finditer(text, timeout=PATTERN_SECONDS, concurrent=True):
+            for found in compiled.finditer(
+                text, timeout=PATTERN_SECONDS, concurrent=len(text) > _LONG
+            ):
                 if found.start() < found.end():
                     yield Finding(found.start(), found.end(), label, found.group())
         except TimeoutError:

@@ -23,6 +23,7 @@ from loopwright.lake.exchange import HashKeys
 _SHORTEST = 6  # of what built-in detectors find
 _SMALLEST = 10**9
 _MARK_BYTES = 4
+_MOST_NAMES = 4096
 _NESTED = 3  # JSON in a string in JSON in a string: deeper than clients go
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"\\/bfnrt]))")
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -39,6 +40,7 @@ class Redactor:
         self._detect = detect
         self._keys = keys
         self._has_own = has_own
+        self._plain_names: set[str] = set()
 
     def value(self, value: Any, counts: Counter[str]) -> Any:
         """A JSON value with every text, key and whole number in it redacted.
@@ -50,7 +52,7 @@ class Redactor:
             return self.text(value, counts)
         if kind is dict:
             return {
-                self.text(name, counts): self._logprobs(one, counts)
+                self._name(name, counts): self._logprobs(one, counts)
                 if name == "logprobs"
                 else self.value(one, counts)
                 for name, one in value.items()
@@ -72,6 +74,15 @@ class Redactor:
             return text
         clean = self._replaced(text, found, counts)
         return _kept_json(text, clean) if text.lstrip()[:1] in ("{", "[") else clean
+
+    def _name(self, name: str, counts: Counter[str]) -> str:
+        """A key of an object; the usual ones hold nothing and are known after the first time."""
+        if name in self._plain_names:
+            return name
+        clean = self.text(name, counts)
+        if clean == name and len(self._plain_names) < _MOST_NAMES:
+            self._plain_names.add(name)
+        return clean
 
     def _around_binary(self, text: str, counts: Counter[str]) -> str:
         """Pictures within text are passed over; what surrounds them is not."""
