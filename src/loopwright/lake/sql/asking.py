@@ -94,7 +94,7 @@ class Answer:
     _lakes: Mapping[str, Lake]
     schema: pa.Schema = field(init=False)
     cpu_seconds: float | None = None
-    """What the child has used, once all rows have come."""
+    """What the query has used, the child's start left out; known at the end."""
     rows: int = 0
     """So many have come."""
     is_cut: bool = False

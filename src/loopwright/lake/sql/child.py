@@ -63,9 +63,10 @@ def main() -> None:
         import duckdb  # noqa: F401 - loaded before its memory counts
 
         confine(request.limits)
+        started = _cpu_seconds()
         for batch in run(request, audits=audits):
             sender.rows(batch)
-        sender.note({"done": True, "cpu_seconds": _cpu_seconds()})
+        sender.note({"done": True, "cpu_seconds": _cpu_seconds() - started})
     except LoopwrightError as error:
         sender.note(_failure(error))
     except MemoryError:

@@ -32,6 +32,7 @@ class Ran:
 
 
 _RAN = TypeAdapter(Ran)
+_PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,27 @@ class History:
 
     def all(self) -> dict[int, Ran]:
         """By number, the oldest first; a line that a crash tore is left out."""
-        lines = self.path.read_bytes().splitlines() if self.path.exists() else []
         found = {}
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(self._lines(), start=1):
             try:
                 found[number] = _RAN.validate_json(line)
             except ValidationError:
                 continue
         return found
+
+    def quoting(self, text: str) -> int:
+        """How many queries quote this text."""
+        return sum(_quotes(line, text) for line in self._lines())
+
+    def forget(self, text: str) -> None:
+        """Cut out the queries that quote this text; the others keep their numbers."""
+        lines = self._lines()
+        if any(_quotes(line, text) for line in lines):
+            kept = (b"" if _quotes(line, text) else line for line in lines)
+            Disk().write_atomic(self.path, b"".join(line + b"\n" for line in kept), mode=_PRIVATE)
+
+    def _lines(self) -> list[bytes]:
+        return self.path.read_bytes().splitlines() if self.path.exists() else []
 
     def get(self, number: int) -> Ran:
         """Raises SqlError when there is no such query."""
@@ -64,3 +78,8 @@ class History:
         raise SqlError(
             f"no query has the number {number}", hint="`loopwright sql --history` lists them"
         )
+
+
+def _quotes(line: bytes, text: str) -> bool:
+    """Also where JSON writes the text in another way than it is."""
+    return text.encode() in line or orjson.dumps(text)[1:-1] in line
