@@ -85,7 +85,9 @@ class EventParser:
             self._skipping = False
         found = []
         for block in blocks:
-            if block.startswith(b"data: ") and b"\n" not in block:
+            if len(block) > self._longest:
+                self.overlong += 1
+            elif block.startswith(b"data: ") and b"\n" not in block:
                 found.append(Event(block[6:]))
             elif (event := _parsed(block)) is not None:
                 found.append(event)

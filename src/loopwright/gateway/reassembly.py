@@ -11,13 +11,14 @@ from typing import Any
 
 import orjson
 
-from loopwright.gateway.event_stream import Event, EventParser
+from loopwright.gateway.event_stream import LONGEST_EVENT, Event, EventParser
 
 LARGEST_STREAM = 64 << 20
 """Bytes of event data that are taken in; what comes after is left out and marked."""
 
 _BATCH = 64 << 10
 _SAID_ONCE = frozenset({"id", "object", "created", "model", "role", "type", "index"})
+_AFTER_LIMIT = ("usage", "error")  # small, and said at the end
 _DELTA = "delta"
 _DEEPEST = 8  # nested deeper than any known chunk: taken as it is, not merged
 
@@ -30,7 +31,7 @@ class StreamAssembly:
 
     def __init__(self, *, limit: int = LARGEST_STREAM) -> None:
         self._limit = limit
-        self._parser = EventParser(longest=limit)
+        self._parser = EventParser(longest=min(limit, LONGEST_EVENT))
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._taken = 0
@@ -88,9 +89,6 @@ class StreamAssembly:
     def _take(self, events: Iterable[Event]) -> None:
         for data, name in events:
             self._taken += len(data)
-            if self._taken > self._limit:
-                self._truncated = True
-                return
             try:
                 chunk = orjson.loads(data)
             except orjson.JSONDecodeError:
@@ -111,6 +109,9 @@ class StreamAssembly:
 
     def _add(self, chunk: dict[str, Any]) -> None:
         answer = self._answer
+        if self._taken > self._limit:
+            self._truncated = True
+            chunk = {name: chunk[name] for name in _AFTER_LIMIT if name in chunk}
         for name, value in chunk.items():
             if name == "choices":
                 for choice in value if isinstance(value, list) else ():
