@@ -109,7 +109,9 @@ def verify(version: str, options: ProjectOptions) -> int:
         say(f"{which} is not what was built: {_counted(len(result.findings), 'finding')}.")
         return ExitCode.ERROR
     rebuilt = f", and Lake/{place.name} gives the same again" if place else ""
-    say(f"{which} is as it was built: {_counted(manifest.kept, 'line')}{rebuilt}.")
+    left = _counted(manifest.kept - result.erased, "line")
+    less = f", less {result.erased:,} erased" if result.erased else ""
+    say(f"{which} is as it was built: {left}{less}{rebuilt}.")
     say(f"digest  {manifest.digest}")
     return ExitCode.DONE
 

@@ -34,7 +34,7 @@ def command(resource: str, as_json: bool, options: ProjectOptions) -> None:
 
 
 def _lines(record: Record) -> Iterator[str]:
-    from loopwright.cli.records import condition_words, lines_of
+    from loopwright.cli.records import condition_words, erasure_words, lines_of
 
     yield f"{record.address}  ({condition_words(record)})"
     about = {
@@ -69,6 +69,7 @@ def _lines(record: Record) -> Iterator[str]:
             error = f"  {revision.error}" if revision.error else ""
             facts = (f"v{revision.number}", revision.status.value, _time(revision.started_at))
             yield f" {mark}{'  '.join(facts)}  because {revision.reason or 'asked for'}{error}"
+            yield from (f"    {sentence}" for sentence in erasure_words(revision))
     if record.conditions:
         yield "Conditions"
         for condition in record.conditions:

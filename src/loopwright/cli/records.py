@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loopwright.state.records import Record
+    from loopwright.state.records import Record, Revision
 
 
 def condition_words(record: Record) -> str:
@@ -18,7 +18,19 @@ def condition_words(record: Record) -> str:
         return f"{record.pending.action} running" if record.pending.sent else "in doubt"
     if record.last_error:
         return "failed, earlier revision in use" if record.current else "failed"
-    return "retained" if record.retained else "ready"
+    standing = "retained" if record.retained else "ready"
+    current = record.current_revision
+    return f"{standing}, holds erased calls" if current and current.holds_erased else standing
+
+
+def erasure_words(revision: Revision) -> Iterator[str]:
+    """A sentence an erasure: what of a revision was erased, and whether it is in it still."""
+    for mark in revision.erased.values():
+        counted = "calls" if mark["calls"] is None else f"{mark['calls']:,} calls"
+        if mark["inside"]:
+            yield f"made from {counted} that were erased on {mark['at'][:10]}: make it anew"
+        else:
+            yield f"less {counted}, erased on {mark['at'][:10]}"
 
 
 def matches(record: Record, kinds: Iterable[str], labels: Iterable[str]) -> bool:

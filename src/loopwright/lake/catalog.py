@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO
@@ -20,6 +20,7 @@ import orjson
 
 from loopwright.errors import DatasetError
 from loopwright.lake.disk import Disk
+from loopwright.lake.erased_lines import erased_lines
 from loopwright.lake.version import VersionFile, VersionManifest
 
 MANIFEST = "manifest.json"
@@ -58,7 +59,10 @@ class Catalog:
         return self._of(name) / f"v{version}"
 
     def load(self, name: str, version: int | None = None) -> VersionManifest:
-        """The manifest of a version, of the newest by default. Raises DatasetError."""
+        """The manifest of a version, of the newest by default. Raises DatasetError.
+
+        Its `files` are as they are now, without the lines that were erased from them.
+        """
         versions = self.versions(name)
         wanted = version if version is not None else max(versions, default=None)
         if wanted is None or wanted not in versions:
@@ -69,7 +73,8 @@ class Catalog:
         manifest = VersionManifest.from_bytes(path.read_bytes(), source=str(path))
         if (manifest.name, manifest.version) != (name, wanted):
             raise DatasetError(f"{path} is the manifest of {manifest.name} v{manifest.version}")
-        return manifest
+        erased = erased_lines(path.parent)
+        return replace(manifest, files={**manifest.files, **erased.files}) if erased else manifest
 
     def owner(self, name: str) -> str | None:
         """Who made the dataset; None when nobody owns the name."""

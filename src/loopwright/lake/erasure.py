@@ -87,6 +87,12 @@ def trace(lake: Lake, subject: str) -> Traces:
     return _trace(lake, lake.manifest.head(), lake.hash_keys.subject_key(subject))
 
 
+def trace_unfinished(lake: Lake) -> list[Traces]:
+    """What the lake holds of those whose erasure was begun and not finished."""
+    head, keys = lake.manifest.head(), {one.subject_key for one in unfinished(lake)}
+    return [_trace(lake, head, key) for key in sorted(keys)]
+
+
 def erase(lake: Lake, subject: str) -> Journal:
     """Let every row of an end user go, with the feedback on it, and the keys that it was under.
 

@@ -19,6 +19,7 @@ from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
 from loopwright.lake.catalog import MANIFEST, Catalog, LineFile
 from loopwright.lake.disk import Disk
+from loopwright.lake.erased_lines import ERASED
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.sft_schemas import SCHEMAS
 from loopwright.lake.version import VersionFile, VersionManifest
@@ -100,6 +101,8 @@ def _copy(
                     progress(ExportProgress(copied, manifest.kept))
         files[file] = target.facts
     catalog.disk.write_atomic(staging / MANIFEST, manifest.to_bytes())
+    if (source / ERASED).is_file():
+        catalog.disk.write_atomic(staging / ERASED, (source / ERASED).read_bytes())
     if progress:
         progress(ExportProgress(copied, manifest.kept))
     return files

@@ -5,14 +5,15 @@ Every finding names the file and the line or call. Nothing is repaired here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
 
 from loopwright.errors import DatasetError
 from loopwright.lake.catalog import MANIFEST, Catalog, file_name
+from loopwright.lake.erased_lines import ERASED, erased_lines
 from loopwright.lake.held_out import HeldOut
 from loopwright.lake.lines import Lines
 from loopwright.lake.recipe import Recipe
@@ -24,11 +25,15 @@ _NAMED_AT_MOST = 10
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """What was found wrong, and the digest of the rebuilt version (None when none was rebuilt)."""
+    """What was found wrong, and the digest of the rebuilt version (None when none was rebuilt).
+
+    `erased` lines are gone on purpose; then what is left must be as it was built.
+    """
 
     findings: tuple[str, ...]
     digest: str | None
     rebuilt: str | None
+    erased: int = 0
 
     @property
     def ok(self) -> bool:
@@ -43,18 +48,28 @@ def verify(catalog: Catalog, name: str, version: int, *, lake: Lake | None = Non
     """
     try:
         manifest = catalog.load(name, version)
+        left = _left(manifest, catalog)
     except DatasetError as error:
         if version not in catalog.versions(name):
             raise
         return VerifyResult((str(error),), digest=None, rebuilt=None)
-    findings = [*_manifest_findings(manifest), *_file_findings(manifest, catalog)]
+    erased = len(manifest.lines) - len(left)
+    findings = [*_manifest_findings(manifest), *_file_findings(manifest, catalog, left)]
     if lake is None:
-        return VerifyResult(tuple(findings), manifest.digest, rebuilt=None)
+        return VerifyResult(tuple(findings), manifest.digest, rebuilt=None, erased=erased)
     lines = _rebuilt(manifest, catalog, lake)
     rebuilt = version_digest(manifest.recipe_digest, root_of(lines))
-    if rebuilt != manifest.digest:
-        findings.extend(_rebuild_findings(manifest, lines))
-    return VerifyResult(tuple(findings), manifest.digest, rebuilt)
+    if erased:
+        findings.extend(_less_findings(left, lines, erased=erased))
+    elif rebuilt != manifest.digest:
+        findings.extend(_rebuild_findings(manifest.lines, lines))
+    return VerifyResult(tuple(findings), manifest.digest, rebuilt, erased=erased)
+
+
+def _left(manifest: VersionManifest, catalog: Catalog) -> list[Line]:
+    """The lines of a version that were not erased."""
+    gone = erased_lines(catalog.folder(manifest.name, manifest.version)).lines
+    return [line for place, line in enumerate(manifest.lines) if place not in gone]
 
 
 def _manifest_findings(manifest: VersionManifest) -> Iterator[str]:
@@ -72,15 +87,17 @@ def _manifest_findings(manifest: VersionManifest) -> Iterator[str]:
             yield f"{MANIFEST}: {stated} does not follow from the rest of the manifest"
 
 
-def _file_findings(manifest: VersionManifest, catalog: Catalog) -> Iterator[str]:
+def _file_findings(
+    manifest: VersionManifest, catalog: Catalog, left: Sequence[Line]
+) -> Iterator[str]:
     folder = catalog.folder(manifest.name, manifest.version)
     for split in SPLITS:
-        lines = [line for line in manifest.lines if line.split == split]
+        lines = [line for line in left if line.split == split]
         if file_name(split) in manifest.files:
             yield from _line_findings(folder / file_name(split), manifest, lines)
         elif lines:
             yield f"{MANIFEST}: {len(lines)} lines are in {split}, which has no file"
-    known = {MANIFEST, *manifest.files}
+    known = {MANIFEST, ERASED, *manifest.files}
     for path in sorted(folder.iterdir()):
         if path.name not in known:
             yield f"{path.name}: not a file of this version"
@@ -130,8 +147,25 @@ def _rebuilt(manifest: VersionManifest, catalog: Catalog, lake: Lake) -> list[Li
     return [Line(*line, split) for line, split in zip(digests, lines.splits(), strict=True)]
 
 
-def _rebuild_findings(manifest: VersionManifest, lines: list[Line]) -> Iterator[str]:
-    recorded = {line.call_id: line for line in manifest.lines}
+def _less_findings(left: Sequence[Line], lines: Sequence[Line], *, erased: int) -> Iterator[str]:
+    """Of a version that lost lines: at most as many others are drawn in their place, and without
+    them the split may fall in another way.
+    """
+    recorded = {line.call_id: line for line in left}
+    alike, others = [], []
+    for line in lines:
+        before = recorded.get(line.call_id)
+        if before is None:
+            others.append(line)
+        else:
+            alike.append(replace(line, split=before.split))
+    drawn = alike if len(others) <= erased else [*alike, *others]
+    if {line.call_id: line for line in drawn} != recorded:
+        yield from _rebuild_findings(left, drawn)
+
+
+def _rebuild_findings(before: Sequence[Line], lines: Sequence[Line]) -> Iterator[str]:
+    recorded = {line.call_id: line for line in before}
     rebuilt = {line.call_id: line for line in lines}
     both = recorded.keys() & rebuilt.keys()
     found = {

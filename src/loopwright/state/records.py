@@ -48,6 +48,13 @@ class Revision:
     transient: bool = False
     started_at: str = ""
     finished_at: str = ""
+    erased: Mapping[str, Any] = field(default_factory=dict)
+    """Erasure -> when, how many of the calls that it was made of, and if they are inside still."""
+
+    @property
+    def holds_erased(self) -> bool:
+        """Whether calls that were erased since are in it still."""
+        return any(mark["inside"] for mark in self.erased.values())
 
 
 @dataclass(frozen=True, slots=True)

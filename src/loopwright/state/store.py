@@ -45,6 +45,7 @@ KINDS = (
     "rejected",
     "drift-accepted",
     "upgraded",
+    "erased",
 )
 
 

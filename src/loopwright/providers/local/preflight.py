@@ -61,6 +61,8 @@ def _lake(known: Receipt, places: Places) -> Iterator[Opinion]:
     if not place.exists:
         yield Opinion(Severity.ERROR, subject, "the folder is gone", "restore it from a backup")
         return
+    from loopwright.lake.erasure import unfinished
+
     yield _writable(subject, "lake", place.root, places)
     try:
         lake = open_lake(place.storage, key, places, role=Role.READER)
@@ -68,6 +70,13 @@ def _lake(known: Receipt, places: Places) -> Iterator[Opinion]:
         yield Opinion(Severity.ERROR, subject, error.message, error.hint or "")
         return
     yield _key(subject, key, lake.keys.master_id, places)
+    for journal in unfinished(lake):
+        yield Opinion(
+            Severity.ERROR,
+            subject,
+            f"an erasure of {len(journal.calls):,} calls, begun at {journal.at[:16]}, did not end",
+            "`loopwright erase --resume` finishes it",
+        )
 
 
 def _key(subject: str, reference: dict[str, str], key_id: str, places: Places) -> Opinion:

@@ -1,0 +1,113 @@
+"""`loopwright erase`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from loopwright.cli.common import ProjectOptions, project_options, session
+from loopwright.cli.output import note, say, say_json, table
+from loopwright.errors import DecisionNeededError
+
+if TYPE_CHECKING:
+    from loopwright.cli.erasing import ErasurePlan
+
+
+@click.command()
+@click.option("--subject", metavar="ID", help="The end user, as requests name it.")
+@click.option("--resume", is_flag=True, help="Finish erasures that were interrupted.")
+@click.option("--lake", metavar="NAME", help="Only in this lake. Default: in all.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would go, and change nothing.")
+@click.option("--yes", "sure", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan, or the receipt, as JSON.")
+@project_options
+def command(
+    subject: str | None,
+    resume: bool,
+    lake: str | None,
+    only_plan: bool,
+    sure: bool,
+    as_json: bool,
+    options: ProjectOptions,
+) -> None:
+    """Erase the calls of an end user, for good: rows, feedback, dataset lines, exported lines.
+
+    The partitions that hold them are written anew under new keys, and the old keys destroyed, so
+    copies of the lake close too. What was trained on them, or copied elsewhere, is marked.
+    """
+    from loopwright.cli.acting import caller
+    from loopwright.cli.erasing import Erasure, plan_json
+    from loopwright.cli.recorded_data import recorded_data
+    from loopwright.gateway.settings import Role as ActingRole
+    from loopwright.lake.keys import Role
+
+    if bool(subject) == resume:
+        raise click.UsageError("give --subject ID, or --resume")
+    workspace = options.workspace()
+    caller(options, workspace).must_be(ActingRole.ADMIN, "erase")
+    with recorded_data(options) as data:
+        erasure = Erasure(workspace, data, subject=subject, lake=lake)
+        if only_plan:
+            plan = erasure.plan(workspace.state().records(), Role.READER)
+            say_json(plan_json(plan)) if as_json else say("\n".join(_told(plan)))
+            return
+        with session(workspace, "erase") as opened:
+            erasure.settle(Role.ADMIN)
+            plan = erasure.plan(opened.records(), Role.ADMIN)
+            if not as_json:
+                say("\n".join(_told(plan)))
+            if plan.empty and not resume:
+                return
+            if not sure:
+                _confirm()
+            receipt = erasure.apply(opened, plan, Role.ADMIN)
+    if as_json:
+        say(receipt.read_text(encoding="utf-8").rstrip())
+    else:
+        say(f"Erased. The receipt is {receipt}.")
+        note(
+            "Copies of keys/store.json from before open the old files still: destroy them, or "
+            "rotate the master key and destroy the old one."
+        )
+
+
+def _confirm() -> None:
+    if not sys.stdin.isatty():
+        raise DecisionNeededError("erasing has to be approved", hint="add --yes")
+    click.confirm("Erase this for good?", abort=True, err=True)
+
+
+def _told(plan: ErasurePlan) -> Iterator[str]:
+    if plan.empty:
+        yield "Nothing of this subject is here."
+        return
+    for one in plan.found:
+        kind = "inference dataset" if one.inference else "Lake"
+        calls, notes = one.traces.rows("calls"), one.traces.rows("feedback")
+        yield f"{kind} {one.place.name}: {calls:,} calls and {notes:,} rows of feedback go"
+        rows = [
+            (share.table, share.dt, share.endpoint, f"{share.rows:,}", f"{share.of:,}")
+            for share in one.traces.shares
+        ]
+        if rows:
+            shown = table(rows, header=("TABLE", "DAY (UTC)", "ENDPOINT", "ROWS", "OF"))
+            yield from (f"  {line}" for line in shown.splitlines())
+    for copy in plan.copies:
+        lines = "may hold lines of them" if copy.lines is None else f"{copy.lines:,} lines"
+        fate = "go" if copy.erasable else "cannot be taken out from here: remove it by hand"
+        yield (
+            f"{copy.kind} {copy.name}: {lines}, {fate}"
+            if copy.lines is not None
+            else (f"{copy.kind} {copy.name}: {lines}; look yourself, or export it again")
+        )
+    for touched in plan.touched:
+        if touched.inside:
+            revision = f" v{touched.revision}" if touched.revision else ""
+            yield f"{touched.address}{revision}: made from them; it is marked, make it anew"
+    if plan.queries:
+        yield f"query history: {plan.queries:,} queries that quote the id are cut out"
+    for file in plan.files:
+        yield f"file {file}: calls were imported from it; it stays as it is"

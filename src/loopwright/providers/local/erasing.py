@@ -1,0 +1,196 @@
+"""What an erasure finds outside of the lakes on this machine: dataset versions and exports.
+
+Lines that render an erased call leave the files that are here; what lies elsewhere, and files
+that do not tell which line is which call, can only be named.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from loopwright.daemon.client import DaemonClient
+from loopwright.daemon.declared import DaemonFolder
+from loopwright.daemon.presence import Presence
+from loopwright.errors import LakeError
+from loopwright.hashing import file_digest
+from loopwright.lake.capture.recorder import Recorder
+from loopwright.lake.catalog import MANIFEST, Catalog
+from loopwright.lake.disk import Disk
+from loopwright.lake.erased_lines import erase_lines, lines_about
+from loopwright.lake.store import Lake
+from loopwright.providers.local.places import Places
+from loopwright.providers.local.receipts import Receipt, exports_of
+
+_FLUSH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Something that was made of calls."""
+
+    kind: str
+    """`version` of a dataset, or `export`."""
+    name: str
+    """Its external id as state has it."""
+    lines: int | None
+    """How many of its lines are about the calls in question; None where it does not tell."""
+    erasable: bool
+    """Whether they can be taken out here."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalErasing:
+    """Erasing in the folders of one provider."""
+
+    places: Places
+
+    def settle(self, lakes: Mapping[str, Lake]) -> None:
+        """Have every captured call in its lake; `lakes` by name.
+
+        Raises LakeError while calls wait in a log that nobody can empty now.
+        """
+        folder = DaemonFolder(self.places.state)
+        client = DaemonClient.of(folder.path)
+        if client is not None:
+            settled = client.flush(seconds=_FLUSH_SECONDS)
+        elif Presence(folder.path).is_alive:
+            settled = False
+        else:
+            settled = _recorded(folder.spool, lakes)
+        if not settled:
+            raise LakeError(
+                "captured calls are still on their way into the lake, so they cannot be erased yet",
+                hint="`loopwright lake audit` tells which; try again when they are in",
+            )
+
+    def copies(self, call_ids: Collection[str]) -> tuple[Copy, ...]:
+        """What renders one of these calls, also where its lines are gone already."""
+        versions = {name: count for name, _, count in self._versions(call_ids)}
+        found = [Copy("version", name, count, erasable=True) for name, count in versions.items()]
+        for receipt in exports_of(self.places).all():
+            copy = self._export(receipt, call_ids, versions)
+            if copy.lines != 0:
+                found.append(copy)
+        return tuple(sorted(found, key=lambda copy: (copy.kind, copy.name)))
+
+    def erase(self, call_ids: Collection[str]) -> None:
+        """Take the lines of these calls out of everything that is here. Safe to repeat."""
+        for _, folder, _ in self._versions(call_ids):
+            erase_lines(folder, call_ids, disk=Disk())
+        receipts = exports_of(self.places)
+        for receipt in receipts.all():
+            if self._export(receipt, call_ids, {}).erasable:
+                folder = self.places.path(receipt.place)
+                _erase_export(folder, receipt, call_ids)
+                facts = {**receipt.facts, "files": _digests(folder)}
+                receipts.put(replace(receipt, facts=facts))
+
+    def _versions(self, call_ids: Collection[str]) -> Iterator[tuple[str, Path, int]]:
+        catalog = Catalog(self.places.datasets)
+        for name in catalog.names():
+            for number in catalog.versions(name):
+                folder = catalog.folder(name, number)
+                if count := lines_about(folder, call_ids):
+                    yield f"{name}@v{number}", folder, count
+
+    def _export(
+        self, receipt: Receipt, call_ids: Collection[str], versions: Mapping[str, int]
+    ) -> Copy:
+        """An export of a version elsewhere has as many lines as the version."""
+        name = receipt.external_id
+        if "masterKey" in receipt.outputs:  # an inference dataset is a lake, and erased like one
+            return Copy("export", name, 0, erasable=False)
+        if "://" in receipt.place:
+            version = f"{receipt.outputs.get('dataset')}@v{receipt.outputs.get('datasetVersion')}"
+            known = "dataset" in receipt.outputs
+            lines = versions.get(version, 0) if known else None
+            return Copy("export", name, lines, erasable=False)
+        count = _count(self.places.path(receipt.place), receipt, call_ids)
+        return Copy("export", name, count, erasable=bool(count))
+
+
+def _recorded(spool: Path, lakes: Mapping[str, Lake]) -> bool:
+    """No daemon lives: empty the logs that it left. Whether that could be done."""
+
+    def opened(name: str) -> Lake:
+        if name not in lakes:
+            raise LakeError(f"Lake/{name} is not recorded here")
+        return lakes[name]
+
+    recorder = Recorder(spool, opened)
+    until = time.monotonic() + _FLUSH_SECONDS
+    while time.monotonic() < until:
+        step = recorder.step()
+        if lakes.keys() & step.problems.keys():
+            return False
+        if not step.segments:
+            return True
+    return False
+
+
+def _count(folder: Path, receipt: Receipt, call_ids: Collection[str]) -> int | None:
+    if (folder / MANIFEST).is_file():
+        return lines_about(folder, call_ids)
+    counts = [_lines_in(path, set(call_ids)) for path in _line_files(folder, receipt)]
+    if None in counts:
+        return None
+    return sum(filter(None, counts))
+
+
+def _lines_in(path: Path, call_ids: set[str]) -> int | None:
+    """None when a line does not say which call it is."""
+    count = 0
+    for line in _read(path):
+        call_id = _call_id(line)
+        if call_id is None:
+            return None
+        count += call_id in call_ids
+    return count
+
+
+def _erase_export(folder: Path, receipt: Receipt, call_ids: Collection[str]) -> None:
+    if (folder / MANIFEST).is_file():
+        erase_lines(folder, call_ids, disk=Disk())
+        return
+    gone = set(call_ids)
+    for path in _line_files(folder, receipt):
+        if _lines_in(path, gone):
+            with Disk().staged(path) as handle:
+                handle.writelines(line for line in _read(path) if _call_id(line) not in gone)
+
+
+def _line_files(folder: Path, receipt: Receipt) -> Iterator[Path]:
+    for name in receipt.facts.get("files", ()):
+        path = folder / name
+        if path.suffix == ".jsonl" and path.is_file():
+            yield path
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as handle:
+            yield from handle
+    except OSError as error:
+        raise LakeError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _call_id(line: bytes) -> str | None:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    call_id = found.get("call_id") if isinstance(found, dict) else None
+    return call_id if isinstance(call_id, str) else None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

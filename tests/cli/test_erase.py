@@ -1,0 +1,191 @@
+"""`loopwright erase`: a subject leaves everything that is here, and what cannot be is marked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import orjson
+import pytest
+
+from loopwright.cli import run
+from loopwright.errors import LakeKeyError
+from loopwright.lake.keys import MasterKey
+from loopwright.lake.sql.history import History, Ran
+from loopwright.lake.store import Lake
+from support.local_worlds import Loopwright, Said, do_jobs_inline, line, write_lines
+
+ALICE = "alice@example.com"
+SECRET = "ultramarine"  # in every text of hers, and in nobody else's
+MANIFESTS = """
+apiVersion: loopwright.dev/v1alpha1
+kind: Provider
+metadata: {name: local}
+spec: {type: local}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Lake
+metadata: {name: main}
+spec: {provider: local, storage: lake}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: CallImport
+metadata: {name: recorded}
+spec: {provider: local, lake: main, files: [calls.jsonl]}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Dataset
+metadata: {name: set}
+spec:
+  provider: local
+  source: {lake: main}
+  sampling: {ratio: 1.0}
+  split: {validation: 0.25}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Export
+metadata: {name: out}
+spec:
+  provider: local
+  source: {dataset: set}
+  to: {path: out}
+"""
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
+    do_jobs_inline(monkeypatch)
+    bobs = [line(number) | {"user": "bob"} for number in range(12)]
+    hers = [line(n, text=f"{SECRET} {n}") | {"user": ALICE} for n in range(12, 17)]
+    write_lines(tmp_path / "calls.jsonl", [*bobs, *hers])
+    (tmp_path / "all.yaml").write_text(MANIFESTS)
+    manifests = str(tmp_path / "all.yaml")
+    assert run(["apply", manifests, "--project", str(tmp_path), "--yes", "--wait"]) == 0
+    history = History(tmp_path / ".loopwright/default/sql/history.jsonl")
+    for query in ("SELECT 1", f"SELECT count(*) FROM calls WHERE request LIKE '%{ALICE}%'"):
+        history.add(Ran(at="2026-01-01T00:00:00Z", who="me", lake="main", query=query))
+    (tmp_path / "calls.jsonl").unlink()
+    capsys.readouterr()
+    return tmp_path
+
+
+@pytest.fixture
+def loopwright(project: Path, capsys: pytest.CaptureFixture[str]) -> Loopwright:
+    def call(*arguments: str) -> Said:
+        code = run([*arguments, "--project", str(project)])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return call
+
+
+def quoting(folder: Path, *words: str) -> list[str]:
+    """The files under `folder` that hold one of the words."""
+    return [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and any(word.encode() in path.read_bytes() for word in words)
+    ]
+
+
+def test_a_plan_tells_all_that_would_go_and_changes_nothing(
+    loopwright: Loopwright, project: Path
+) -> None:
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    code, out, _ = loopwright("erase", "--subject", ALICE, "--plan", "--json")
+    told = json.loads(out)
+    (lake,) = told["lakes"]
+    assert code == 0
+    assert (lake["name"], lake["calls"]) == ("main", 5)
+    assert [part["rows"] for part in lake["partitions"]] == [5]
+    assert [(one["kind"], one["lines"], one["erasable"]) for one in told["copies"]] == [
+        ("export", 5, True),
+        ("version", 5, True),
+    ]
+    assert (told["queries"], told["importedFiles"]) == (1, ["calls.jsonl"])
+    code, words, _ = loopwright("erase", "--subject", ALICE, "--plan")
+    assert code == 0
+    assert "Lake main: 5 calls and 0 rows of feedback go" in words
+    assert "version set@v1: 5 lines, go" in words
+    kept = [path for path in before if "state.db" not in path.name]
+    assert all(path.read_bytes() == before[path] for path in kept)
+
+
+def test_nothing_of_the_subject_is_left_in_the_project(
+    loopwright: Loopwright, project: Path
+) -> None:
+    assert quoting(project, SECRET, ALICE)
+    copied = project.parent / f"{project.name}-copy"
+    shutil.copytree(project / "lake", copied)
+    code, out, err = loopwright("erase", "--subject", ALICE, "--yes")
+    assert (code, "Erased." in out, "keys/store.json" in err) == (0, True, True)
+    assert quoting(project, SECRET, ALICE) == []
+
+    shutil.copy(project / "lake/keys/store.json", copied / "keys/store.json")
+    master = MasterKey.from_file(project / ".loopwright/keys/main.key")
+    with pytest.raises(LakeKeyError, match="destroyed"):
+        list(Lake.open(copied, master=master).snapshot().scan(["call_id"]))
+
+    code, out, _ = loopwright("erase", "--subject", ALICE, "--yes")
+    assert (code, out) == (0, "Nothing of this subject is here.\n")
+
+
+def test_what_was_made_of_the_calls_says_so_afterwards(
+    loopwright: Loopwright, project: Path
+) -> None:
+    loopwright("erase", "--subject", ALICE, "--yes")
+    code, out, _ = loopwright("dataset", "verify", "set@v1")
+    assert code == 0, out
+    assert "12 lines, less 5 erased" in out
+    _, described, _ = loopwright("describe", "Dataset/set")
+    assert "less 5 calls, erased on " in described
+    assert len((project / "out/train.jsonl").read_bytes().splitlines()) == len(
+        (project / ".loopwright/default/datasets/set/v1/train.jsonl").read_bytes().splitlines()
+    )
+    code, out, _ = loopwright("plan", str(project / "all.yaml"))
+    assert "Export/out" not in out.partition("No changes")[0]
+    assert list(History(project / ".loopwright/default/sql/history.jsonl").all()) == [1]
+
+
+def test_the_same_file_does_not_bring_them_back(loopwright: Loopwright, project: Path) -> None:
+    loopwright("erase", "--subject", ALICE, "--yes")
+    hers = [line(n, text=f"{SECRET} {n}") | {"user": ALICE} for n in range(12, 17)]
+    write_lines(project / "again.jsonl", [*hers, line(99)])
+    first_three = MANIFESTS.replace("calls.jsonl", "again.jsonl").split("---")[:3]
+    (project / "all.yaml").write_text("---".join(first_three))
+    loopwright("apply", str(project / "all.yaml"), "--yes", "--wait", "--no-prune")
+    _, out, _ = loopwright("lake", "status", "--json")
+    assert json.loads(out)[0]["calls"] == 13
+
+
+def test_nobody_is_erased_without_being_asked(loopwright: Loopwright, project: Path) -> None:
+    code, _, err = loopwright("erase", "--subject", ALICE)
+    assert (code, "--yes" in err) == (6, True)
+    assert quoting(project, SECRET)
+
+
+def test_an_erasure_that_died_is_resumed_without_the_id(
+    loopwright: Loopwright, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("loopwright.providers.local.erasing.erase_lines", dies)
+        code, _, _ = loopwright("erase", "--subject", ALICE, "--yes")
+        assert code == 1
+    assert quoting(project, SECRET)
+    _, out, _ = loopwright("doctor", str(project / "all.yaml"))
+    assert "erase --resume" in out
+    code, _, _ = loopwright("erase", "--resume", "--yes")
+    assert code == 0
+    assert quoting(project, SECRET, ALICE) == []
+    receipts = list((project / ".loopwright/default/erasures").glob("*.json"))
+    (receipt,) = [orjson.loads(path.read_bytes()) for path in receipts]
+    assert receipt["removed"][0]["rows"]["calls"] == 5
+    _, described, _ = loopwright("describe", "Dataset/set")
+    assert described.count("less 5 calls") == 1

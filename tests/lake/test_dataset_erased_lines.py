@@ -1,0 +1,98 @@
+"""Lines leave a version's files without a trace, whenever it dies; the manifest stays as it was."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import count
+from pathlib import Path
+
+import dataset_calls as made
+import pytest
+from lake_world import CrashError, CrashingDisk, QuickDisk
+
+from loopwright.clock import FakeClock
+from loopwright.errors import DatasetError
+from loopwright.lake.building import build
+from loopwright.lake.catalog import Catalog
+from loopwright.lake.erased_lines import erase_lines, erased_lines, lines_about
+from loopwright.lake.exporting import export_version
+from loopwright.lake.store import Lake
+from loopwright.lake.verifying import verify
+
+GONE = ["call-00003", "call-00007", "call-00011"]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return made.make_lake(tmp_path_factory.mktemp("erased") / "lake", made.records(20))
+
+
+@pytest.fixture
+def catalog(lake: Lake, tmp_path: Path) -> Catalog:
+    catalog = Catalog(tmp_path / "datasets")
+    recipe = made.recipe(sampling={"ratio": 1.0}, split={"validation": 0.3, "by": "call"})
+    build(lake, recipe, catalog=catalog, name="talks", owner="me", clock=FakeClock())
+    return catalog
+
+
+def texts(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("*.jsonl")))
+
+
+def test_lines_go_and_the_digest_stays(catalog: Catalog) -> None:
+    folder, before = catalog.folder("talks", 1), catalog.load("talks")
+    assert lines_about(folder, [*GONE, "call-of-somebody-else"]) == 3
+    assert erase_lines(folder, GONE, disk=QuickDisk()) == 3
+    assert not [number for number in (3, 7, 11) if f'question {number}"'.encode() in texts(folder)]
+    now = catalog.load("talks")
+    assert (now.digest, now.lines) == (before.digest, before.lines)
+    assert sum(facts.rows for facts in now.files.values()) == 17
+    result = verify(catalog, "talks", 1)
+    assert (result.findings, result.erased) == ((), 3)
+    assert erase_lines(folder, GONE, disk=QuickDisk()) == 0
+    assert erase_lines(folder, ["call-00005", *GONE], disk=QuickDisk()) == 1
+    assert verify(catalog, "talks", 1).erased == 4
+
+
+def test_what_is_left_is_still_checked_against_the_lake(catalog: Catalog, lake: Lake) -> None:
+    folder = catalog.folder("talks", 1)
+    erase_lines(folder, GONE, disk=QuickDisk())
+    assert verify(catalog, "talks", 1, lake=lake).ok
+    train = folder / "train.jsonl"
+    train.write_bytes(train.read_bytes().replace(b"question 1", b"question 7", 1))
+    assert "changed" in verify(catalog, "talks", 1).findings[0]
+
+
+def test_an_export_made_afterwards_loses_more_lines_all_the_same(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    erase_lines(catalog.folder("talks", 1), GONE[:1], disk=QuickDisk())
+    export_version(catalog, "talks", 1, tmp_path / "out", fields=["messages"])
+    assert erase_lines(tmp_path / "out", GONE, disk=QuickDisk()) == 2
+    assert len(texts(tmp_path / "out").splitlines()) == 17
+
+
+def test_a_file_that_is_not_what_was_written_is_left_alone(catalog: Catalog) -> None:
+    folder = catalog.folder("talks", 1)
+    (folder / "train.jsonl").write_bytes(b"{}\n")
+    with pytest.raises(DatasetError, match="has not the"):
+        erase_lines(folder, GONE, disk=QuickDisk())
+    assert (folder / "train.jsonl").read_bytes() == b"{}\n"
+    assert erased_lines(folder).lines == frozenset()
+
+
+def test_a_crash_at_any_step_is_finished_by_the_next(catalog: Catalog, tmp_path: Path) -> None:
+    whole = catalog.folder("talks", 1)
+    for die_at in count(1):
+        folder = tmp_path / str(die_at)
+        shutil.copytree(whole, folder)
+        try:
+            erase_lines(folder, GONE, disk=CrashingDisk(die_at))
+            break
+        except CrashError:
+            pass
+        erase_lines(folder, GONE, disk=QuickDisk())
+        assert len(texts(folder).splitlines()) == 17, f"died at step {die_at}"
+        left = {path.name for path in folder.iterdir() if path.name.startswith(".")}
+        assert not {name for name in left if name.endswith(".less")}
+    assert die_at > 5
