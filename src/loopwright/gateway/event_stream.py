@@ -5,17 +5,12 @@ Follows the WHATWG parsing rules as far as upstreams use them. No JSON, no meani
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 LONGEST_EVENT = 16 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
-class Event(NamedTuple):
-    """The `data` of one event, its lines joined, and its name where it has one."""
-
-    data: bytes
-    name: bytes = b""
+Event = tuple[bytes, bytes]
+"""The `data` of one event, its lines joined, and its name, empty where it has none."""
 
 
 class EventParser:
@@ -83,12 +78,12 @@ class EventParser:
         if self._skipping:
             del blocks[0]
             self._skipping = False
-        found = []
+        found: list[Event] = []
         for block in blocks:
             if len(block) > self._longest:
                 self.overlong += 1
             elif block.startswith(b"data: ") and b"\n" not in block:
-                found.append(Event(block[6:]))
+                found.append((block[6:], b""))
             elif (event := _parsed(block)) is not None:
                 found.append(event)
         return found
@@ -103,4 +98,4 @@ def _parsed(block: bytes) -> Event | None:
             data.append(value.removeprefix(b" "))
         elif field == b"event":
             name = value.removeprefix(b" ")
-    return Event(b"\n".join(data), name) if data else None
+    return (b"\n".join(data), name) if data else None

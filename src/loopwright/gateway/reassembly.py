@@ -133,9 +133,11 @@ class StreamAssembly:
             if name == _DELTA:
                 if isinstance(value, dict):
                     _merge(known[_DELTA], value)
+            elif value is None:
+                known.setdefault(name, None)
             elif name in ("text", "logprobs"):
                 _merge(known, {name: value})
-            elif name != "index" and (value is not None or name not in known):
+            elif name != "index":
                 known[name] = value
 
 
