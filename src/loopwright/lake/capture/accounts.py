@@ -60,7 +60,9 @@ class Account:
             if numbers := getattr(self, name):
                 told[name] = numbers.runs
         for name in ("excluded", "lost", "removed"):
-            reasons = {why: numbers.runs for why, numbers in getattr(self, name).items() if numbers}
+            reasons = {
+                str(why): numbers.runs for why, numbers in getattr(self, name).items() if numbers
+            }
             if reasons:
                 told[name] = reasons
         return told

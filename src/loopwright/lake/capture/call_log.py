@@ -349,7 +349,7 @@ class CallLog:
                 self._disk.sync(segment.descriptor)
             if self._new_names or retired:
                 self._new_names = False
-                self._disk.sync_folder(self._folder)
+                self._disk.sync_path(self._folder)
         except OSError as error:
             self._new_names = True
             problem = _refused(error, f"make the log in {self._spool} durable")

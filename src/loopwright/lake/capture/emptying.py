@@ -26,7 +26,7 @@ from loopwright.lake.capture.spool import (
     gateways,
     remove_gateway,
 )
-from loopwright.lake.capture.taking import Taken, lost_by, make_durable, take
+from loopwright.lake.capture.taking import Taken, lost_by, take
 from loopwright.lake.exchange import described
 from loopwright.lake.feedback_columns import checked
 from loopwright.lake.ingest import append, append_feedback
@@ -104,8 +104,9 @@ class Emptying:
                 self._disk.remove(segment.path)
                 continue
             if not segment.finished:
-                make_durable(segment)
-                self._disk.sync_folder(gateway.folder)
+                # It may not be on disk yet; what is recorded from it must be.
+                self._disk.sync_path(segment.path)
+                self._disk.sync_path(gateway.folder)
             yield segment
 
     def _record(self, group: Sequence[Taken]) -> Emptied:

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopwright.lake.disk import Disk
+
 FINISHED, OPEN = ".log", ".open"
 _LOCK = "lock"
 _GATEWAYS_LOCK = ".gateways"
@@ -39,8 +41,9 @@ class SpoolDisk:
     def sync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
-    def sync_folder(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def sync_path(self, path: Path) -> None:
+        """Make a file's bytes, or a folder's names, durable."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
@@ -106,11 +109,12 @@ def gateways(folder: Path) -> list[Gateway]:
 
 
 def new_gateway(folder: Path, gateway_id: str) -> int | None:
-    """Make a gateway's folder and hold its lock; None when the name is taken.
+    """Make a gateway's folder, durably, and hold its lock; None when the name is taken.
 
-    Returns the lock's descriptor: closing it, or dying, says that the gateway is gone.
+    Returns the lock's descriptor: closing it, or dying, says that the gateway is gone. Raises
+    LakeError and OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    Disk().make_folders(folder)
     with locked(folder / _GATEWAYS_LOCK):
         place = folder / gateway_id
         try:
@@ -121,6 +125,7 @@ def new_gateway(folder: Path, gateway_id: str) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.write(descriptor, boot_id().encode())
         os.fsync(descriptor)
+        SpoolDisk().sync_path(folder)
         return descriptor
 
 

@@ -5,7 +5,6 @@ Reads and decides; nothing is changed here.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,15 +48,6 @@ def take(gateway: Gateway, segment: SegmentFile, *, secret: bytes) -> Taken:
         damaged=segment.finished and opened.torn,
         bytes=len(data),
     )
-
-
-def make_durable(segment: SegmentFile) -> None:
-    """A dead gateway's segment may not be on disk yet; what is recorded from it must be."""
-    descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class _Telling:
