@@ -34,6 +34,7 @@ from loopwright.lake.capture.call_log import CallLog
 _log = logging.getLogger("loopwright.daemon")
 _LOOK_SECONDS = 1.0
 _AGAIN_SECONDS = 10.0
+_LAST_FLUSH_SECONDS = 10.0
 _RECORDER_SECONDS = 30.0
 _RECORDING = "loopwright.daemon.recording"
 
@@ -197,6 +198,8 @@ class Daemon:
         if gateway:
             await gateway.drain(self._now.settings.limits.drain_seconds)
         await asyncio.to_thread(self._logs.close)
+        if not await until_recorded(self._folder.spool, seconds=_LAST_FLUSH_SECONDS):
+            _log.warning("calls stay in the log until a daemon runs again")
         await self._recorder.stop(seconds=_RECORDER_SECONDS)
         await self._control.close()
         _log.info("stopped")

@@ -102,7 +102,8 @@ class ServedAdapter(ABC):
         with explained(target.address, "update"):
             self.refuse(target, "update")
             held = self.shelf.get(observed.external_id)
-            self._declare(target, edited(held.spec if held else _sent(target.spec), changes))
+            desired = _sent(target.spec)
+            self._declare(target, edited(held.spec, desired, changes) if held else desired)
             return self._brought_on(target, Operation(key, external_id=target.address.name))
 
     def delete(self, target: Target, observed: Observed, key: str) -> Operation:
@@ -160,24 +161,13 @@ class ServedAdapter(ABC):
         return replace(operation, outputs=self.told(held, status or None).outputs)
 
 
-def edited(spec: Mapping[str, Any], changes: Sequence[FieldChange]) -> dict[str, Any]:
-    """The spec with these fields changed; a value of None takes a field away."""
-    found: dict[str, Any] = dict(spec)
-    for change in changes:
-        found = _with(found, change.path.split("."), change.after)
-    return found
-
-
-def _with(spec: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    name, *rest = path
-    inside = spec.get(name)
-    if rest:
-        value = _with(inside if isinstance(inside, Mapping) else {}, rest, value)
-    return {**spec, name: value} if value is not None else _without(spec, name)
-
-
-def _without(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {field: value for field, value in spec.items() if field != name}
+def edited(
+    spec: Mapping[str, Any], desired: Mapping[str, Any], changes: Sequence[FieldChange]
+) -> dict[str, Any]:
+    """The spec with the top-level fields that changes lie in as they are desired."""
+    named = {change.path.partition(".")[0] for change in changes}
+    kept = {name: value for name, value in spec.items() if name not in named}
+    return kept | {name: value for name, value in desired.items() if name in named}
 
 
 def _sent(spec: Mapping[str, Any]) -> dict[str, Any]:

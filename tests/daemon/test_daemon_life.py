@@ -1,0 +1,203 @@
+"""A real daemon: started by an apply, killed, mended, told of changes, and gone in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import openai
+import pytest
+from aiohttp import web
+
+from loopwright.daemon.client import DaemonClient
+from loopwright.daemon.presence import Presence
+from loopwright.daemon.starting import start, wait_until_gone, wait_until_serving
+from support.daemons import MANIFESTS, ServedProject, eventually, facts, kill
+from support.upstreams import MockUpstream, echo
+
+UPSTREAM_KEY = "the-upstream-credential-7f3a"
+
+
+def ask(project: ServedProject, text: str, *, key: str = "none", model: str = "support") -> str:
+    """What the unmodified openai client is answered."""
+    url = f"{facts(project.folder).gateway}/v1"
+    with openai.OpenAI(base_url=url, api_key=key, max_retries=0) as client:
+        told = client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": text}]
+        )
+    return told.choices[0].message.content or ""
+
+
+def flushed(project: ServedProject) -> bool:
+    client = DaemonClient.of(project.folder.path)
+    return client is not None and client.flush()
+
+
+def test_a_killed_daemon_is_drift_that_the_next_apply_mends(
+    project: ServedProject, upstream: MockUpstream
+) -> None:
+    assert project.apply()[0] == 0
+    assert ask(project, "hello there") == "hello there"
+    assert upstream.asked[0].headers["authorization"] == f"Bearer {UPSTREAM_KEY}"
+    assert upstream.asked[0].json["model"] == "teacher"
+
+    kill(project.folder)
+    code, told, _ = project.run("plan", str(project.path), "--detailed-exitcode")
+    assert code == 3
+    assert "running: true -> false" in told
+    assert "the project daemon does not run" in told
+    assert project.run("chat", "support", "hello?")[0] == 1
+
+    assert project.apply()[0] == 0
+    assert project.run("plan", str(project.path), "--detailed-exitcode")[0] == 0
+    assert ask(project, "again") == "again"
+    assert flushed(project)
+    code, told, _ = project.run("lake", "audit")
+    assert code == 0, told
+    told = project.run("lake", "status", "--json")[1]
+    assert '"calls": 2' in told
+
+    assert project.run("destroy", str(project.path), "--yes")[0] == 0
+    assert wait_until_gone(project.folder, seconds=30)
+
+
+def test_of_many_starts_at_once_one_makes_the_daemon(project: ServedProject) -> None:
+    project.apply()
+    assert project.run("serve", "--stop")[0] == 0
+
+    def begin(_: int) -> int:
+        start(project.folder, project=project.path, environ=dict(os.environ))
+        wait_until_serving(project.folder)
+        return facts(project.folder).pid
+
+    with ThreadPoolExecutor(4) as starters:
+        assert len(set(starters.map(begin, range(4)))) == 1
+    code, _, told = project.run("serve")
+    assert code == 1
+    assert "serves already" in told
+
+
+def test_an_address_in_use_is_told_and_nothing_is_left_running(project: ServedProject) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        listen = f"gateway: {{listen: '127.0.0.1:{port}'}}\n"
+        (project.path / "loopwright.yaml").write_text(listen)
+        code, out, err = project.apply()
+    assert code != 0
+    assert f"127.0.0.1:{port}" in out + err
+    assert "gateway.listen" in out + err
+    assert wait_until_gone(project.folder, seconds=30)
+    assert Presence(project.folder.path).facts() is None
+
+
+def test_calls_that_run_when_it_is_asked_to_stop_end_well_and_are_recorded(
+    project: ServedProject, upstream: MockUpstream
+) -> None:
+    project.apply()
+    asked, answers = threading.Event(), list[str]()
+
+    async def slow(request: web.Request, said: dict[str, Any]) -> web.StreamResponse:
+        asked.set()
+        await asyncio.sleep(0.5)
+        return await echo(request, said)
+
+    upstream.behave = slow
+    caller = threading.Thread(target=lambda: answers.append(ask(project, "slowly")))
+    caller.start()
+    assert asked.wait(30)
+    os.kill(facts(project.folder).pid, signal.SIGTERM)
+    caller.join(30)
+    assert answers == ["slowly"]
+    assert wait_until_gone(project.folder, seconds=60)
+    assert not list(project.folder.spool.rglob("*.log"))
+    assert '"calls": 1' in project.run("lake", "status", "--json")[1]
+
+
+def test_keys_are_rotated_without_a_pause_and_never_kept(
+    project: ServedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.path / "keys").write_text("first-key-of-bob-11\n")
+    (project.path / "loopwright.yaml").write_text(
+        "gateway: {listen: '127.0.0.1:0'}\n"
+        "principals:\n"
+        "  - {name: alice, role: admin, key: {env: ALICE}}\n"
+        "  - {name: bob, role: reader, key: {file: keys}}\n"
+    )
+    monkeypatch.setenv("ALICE", "alice-and-her-key-22")
+    project.apply()
+    assert ask(project, "one", key="alice-and-her-key-22") == "one"
+    assert ask(project, "two", key="first-key-of-bob-11") == "two"
+    with pytest.raises(openai.AuthenticationError):
+        ask(project, "three", key="somebody-elses-key")
+
+    (project.path / "keys").write_text("first-key-of-bob-11\nsecond-key-of-bob-33\n")
+    eventually(lambda: _accepted(project, "second-key-of-bob-33"))
+    assert _accepted(project, "first-key-of-bob-11")
+    (project.path / "keys").write_text("second-key-of-bob-33\n")
+    eventually(lambda: not _accepted(project, "first-key-of-bob-11"))
+
+    kill(project.folder)
+    monkeypatch.delenv("ALICE")
+    assert project.apply()[0] == 0
+    assert _accepted(project, "alice-and-her-key-22")
+    secrets = [UPSTREAM_KEY, "alice-and-her-key-22", "first-key-of-bob-11", "second-key-of-bob-33"]
+    for path in project.folder.state.rglob("*"):
+        if path.is_file():
+            assert not [one for one in secrets if one.encode() in path.read_bytes()], path
+
+
+def test_what_is_declared_anew_is_followed_without_a_restart(
+    project: ServedProject, upstream: MockUpstream
+) -> None:
+    project.apply()
+    pid = facts(project.folder).pid
+    project.write(
+        MANIFESTS.replace("model: teacher", "model: pupil").replace(
+            "lake: main}", "lake: main, rate: 0.5}"
+        ),
+        upstream=upstream.url,
+    )
+    assert project.apply()[0] == 0
+    ask(project, "hello")
+    assert upstream.asked[-1].json["model"] == "pupil"
+    assert facts(project.folder).pid == pid
+    assert project.run("plan", str(project.path), "--detailed-exitcode")[0] == 0
+
+
+def test_a_missing_credential_keeps_one_endpoint_back_and_says_so(
+    project: ServedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.apply()
+    kill(project.folder)
+    monkeypatch.delenv("UPSTREAM_KEY")
+    code, out, err = project.apply()
+    assert code != 0
+    assert "{env: UPSTREAM_KEY}" in out + err
+    monkeypatch.setenv("UPSTREAM_KEY", UPSTREAM_KEY)
+    assert project.apply()[0] == 0
+    assert ask(project, "back") == "back"
+
+
+def test_an_upstream_that_is_down_holds_nothing_up(project: ServedProject) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}/v1"
+    project.write(MANIFESTS, upstream=url)
+    code, out, err = project.apply()
+    assert code == 0
+    assert "cannot be reached now" in out + err
+    code, _, err = project.run("chat", "support", "anybody?")
+    assert code == 1
+    assert "502" in err
+
+
+def _accepted(project: ServedProject, key: str) -> bool:
+    try:
+        ask(project, "ping", key=key)
+    except openai.AuthenticationError:
+        return False
+    return True
