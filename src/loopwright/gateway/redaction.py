@@ -69,7 +69,7 @@ class Redactor:
             return text
         if ";base64," in text:
             return self._around_binary(text, counts)
-        found = self._found(text, _NESTED)
+        found = self._found(text)
         if not found:
             return text
         clean = self._replaced(text, found, counts)
@@ -93,7 +93,7 @@ class Redactor:
         return "".join([*pieces, self._plain(text[end:], counts)])
 
     def _plain(self, text: str, counts: Counter[str]) -> str:
-        found = self._found(text, _NESTED)
+        found = self._found(text)
         return self._replaced(text, found, counts) if found else text
 
     def _number(self, number: float, counts: Counter[str]) -> Any:
@@ -107,19 +107,29 @@ class Redactor:
     def _logprobs(self, logprobs: Any, counts: Counter[str]) -> Any:
         """Tokens spell the answer once more, cut anywhere: none stay when it holds anything."""
         spelled = "".join(_tokens(logprobs))
-        return None if self._found(spelled, _NESTED) else self.value(logprobs, counts)
+        return None if self._found(spelled) else self.value(logprobs, counts)
 
-    def _found(self, text: str, nested: int) -> list[Finding]:
-        plain = text
-        if not text.isascii() and _WIDE.search(text):
-            plain = text.translate(_NARROW)
-        found = [finding for detect in self._detect for finding in detect(plain)]
-        if nested and "\\" in text and _ESCAPE.search(text):
-            inner, at = _unescaped(text)
-            found = [known for one in found if (known := _snapped(one, at))]
-            for start, end, name, value in self._found(inner, nested - 1):
+    def _found(self, text: str) -> list[Finding]:
+        """What is found in the text as it stands, and with JSON's escapes undone again and again.
+
+        Places end where an escape ends: half of one missing would break the JSON around it.
+        """
+        found = self._detected(text)
+        at: list[int] | None = None
+        inner = text
+        for _ in range(_NESTED):
+            if "\\" not in inner or not _ESCAPE.search(inner):
+                break
+            inner, within = _unescaped(inner)
+            at = [at[place] for place in within] if at else within
+            for start, end, name, value in self._detected(inner):
                 found.append(Finding(at[start], at[end], name, value))
-        return found
+        return [known for one in found if (known := _snapped(one, at))] if at else found
+
+    def _detected(self, text: str) -> list[Finding]:
+        if not text.isascii() and _WIDE.search(text):
+            text = text.translate(_NARROW)
+        return [finding for detect in self._detect for finding in detect(text)]
 
     def _replaced(self, text: str, found: list[Finding], counts: Counter[str]) -> str:
         pieces, end = [], 0
@@ -191,7 +201,7 @@ def _escaped(escape: re.Match[str]) -> str:
 
 
 def _snapped(finding: Finding, at: list[int]) -> Finding | None:
-    """The same place without a part of an escape, which would be broken by half of it missing."""
+    """The same place, without halves of escapes; None when nothing else is left."""
     start, end = at[bisect_left(at, finding.start)], at[bisect_left(at, finding.end)]
     return finding._replace(start=start, end=end) if start < end else None
 
