@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from loopwright.daemon.acting import NotAllowedError
 from loopwright.errors import PermanentError
 from loopwright.gateway.settings import Role
 from loopwright.providers.base import (
@@ -25,6 +26,8 @@ from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import explained
 
+_OPENING_TEXT = "import calls, or build or export datasets"
+
 
 class JobAdapter(ABC):
     """Base of the adapters whose create is a job. Subclasses say what, and where it is told."""
@@ -41,6 +44,19 @@ class JobAdapter(ABC):
     @abstractmethod
     def is_there(self, receipt: Receipt) -> bool:
         """Whether what the receipt tells of is still in place."""
+
+    def opinions(self, target: Target) -> Iterable[Opinion]:
+        """What the kind has against a target before anything is done."""
+        del target
+        return ()
+
+    def check(self, target: Target) -> Iterable[Opinion]:
+        """Every job opens text, so whoever asks must be allowed to."""
+        try:
+            must_be(Role.STANDARD, _OPENING_TEXT, self.places)
+        except NotAllowedError as error:
+            yield refusal(target, error.message, error.hint or "")
+        yield from self.opinions(target)
 
     def place_of(self, external_id: str) -> str:
         """The name that the receipt of an id is kept under."""
@@ -123,11 +139,8 @@ class JobAdapter(ABC):
         external_id: str,
         arguments: Mapping[str, Any],
     ) -> Operation:
-        """Start the job of this key unless it has been. `task` is a module of `tasks`.
-
-        Each of them opens text, so whoever asks must be allowed to.
-        """
-        must_be(Role.STANDARD, "import calls, or build or export datasets", self.places)
+        """Start the job of this key unless it has been. `task` is a module of `tasks`."""
+        must_be(Role.STANDARD, _OPENING_TEXT, self.places)
         job = Job(
             task=f"loopwright.providers.local.tasks.{task}",
             external_id=external_id,

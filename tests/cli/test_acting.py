@@ -1,0 +1,87 @@
+"""Commands act as the principal whose key is in LOOPWRIGHT_API_KEY, and do what its role allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loopwright.cli import run
+from support.daemons import MANIFESTS
+from support.local_worlds import Loopwright, do_jobs_inline, line, write_lines
+
+PROJECT = """
+principals:
+  - {name: rita, role: reader, key: {file: keys/rita}}
+  - {name: stan, role: standard, key: {file: keys/stan}}
+"""
+IMPORT = """
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: CallImport
+metadata: {name: recorded}
+spec: {provider: local, lake: main, files: [calls.jsonl]}
+"""
+
+
+@pytest.fixture
+def loopwright(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Loopwright:
+    """A project with a lake of a few calls, and an endpoint that is declared stopped."""
+    do_jobs_inline(monkeypatch)
+    (tmp_path / "keys").mkdir()
+    for name in ("rita", "stan"):
+        (tmp_path / "keys" / name).write_text(f"the-key-of-{name}\n")
+    (tmp_path / "loopwright.yaml").write_text(PROJECT)
+    stopped = MANIFESTS.replace("  model: {upstream", "  running: false\n  model: {upstream")
+    text = stopped.replace("UPSTREAM_URL", "http://127.0.0.1:9/v1")
+    (tmp_path / "all.yaml").write_text(text)
+    write_lines(tmp_path / "calls.jsonl", [line(n) for n in range(3)])
+
+    def call(*arguments: str, acting: str = "") -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            if acting:
+                patch.setenv("LOOPWRIGHT_API_KEY", f"the-key-of-{acting}")
+            code = run([*arguments, "--project", str(tmp_path)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_only_standard_and_above_switch_a_delivery(loopwright: Loopwright, tmp_path: Path) -> None:
+    code, _, err = loopwright("plan", str(tmp_path), acting="rita")
+    assert code == 1
+    assert "principal rita has the role reader and may not switch the delivery of calls" in err
+    assert loopwright("plan", str(tmp_path), acting="stan")[0] == 0
+    assert loopwright("apply", str(tmp_path), "--yes", acting="stan")[0] == 0
+    assert not (tmp_path / ".loopwright/default/daemon/daemon.json").exists()
+    code, out, err = loopwright("destroy", str(tmp_path), "--yes", acting="rita")
+    assert code != 0
+    assert "may not switch the delivery of calls" in out + err
+    assert loopwright("destroy", str(tmp_path), "--yes")[0] == 0
+
+
+def test_only_standard_and_above_open_text(loopwright: Loopwright, tmp_path: Path) -> None:
+    loopwright("apply", str(tmp_path), "--yes")
+    assert loopwright("lake", "verify", acting="rita")[0] == 0
+    code, _, err = loopwright("lake", "compact", acting="rita")
+    assert code == 1
+    assert "principal rita has the role reader and may not open the text of calls" in err
+    assert loopwright("lake", "compact", acting="stan")[0] == 0
+
+    with (tmp_path / "all.yaml").open("a") as manifests:
+        manifests.write(IMPORT)
+    code, out, err = loopwright("apply", str(tmp_path), "--yes", "--wait", acting="rita")
+    assert code != 0
+    assert "may not import calls" in out + err
+    assert loopwright("apply", str(tmp_path), "--yes", "--wait")[0] == 0
+
+
+def test_a_key_of_nobody_opens_nothing(loopwright: Loopwright, tmp_path: Path) -> None:
+    loopwright("apply", str(tmp_path), "--yes")
+    code, out, err = loopwright("lake", "verify", acting="mallory")
+    assert code == 1
+    assert "belongs to no principal" in err
+    assert "the-key-of-mallory" not in out + err
