@@ -38,6 +38,7 @@ COMMANDS = {
     "serve": "Run the project daemon: the gateway, and the recorder of its calls.",
     "chat": "Talk to an endpoint.",
     "sql": "Ask a lake in SQL.",
+    "feedback": "Attach a score, a label or a corrected answer to a recorded call.",
     "erase": "Erase the calls of an end user, for good.",
     "watch": "Keep it so, from a folder or from git.",
     "status": "Tell how the watcher and the resources are.",

@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-SUBCOMMANDS = ("status", "calls", "audit", "verify", "compact")
+SUBCOMMANDS = ("status", "calls", "audit", "verify", "compact", "rotate")
 
 
 class LakeGroup(click.Group):

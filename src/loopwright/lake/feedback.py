@@ -5,20 +5,46 @@ Small batches, all in memory. Writing and committing is `ingest`'s.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from loopwright.lake.batch import Record, Run
 from loopwright.lake.columns import skey
-from loopwright.lake.feedback_columns import checked, feedback_table
+from loopwright.lake.feedback_columns import FeedbackKind, checked, feedback_table, is_answer
 from loopwright.lake.files import Head
 from loopwright.lake.lookup import endpoints_of, known_ids
 from loopwright.lake.store import Lake
 from loopwright.lake.tombstones import Tombstones
 
 UNKNOWN_ENDPOINT = "unknown"
+_KINDS = {
+    "score": FeedbackKind.FLOAT,
+    "good": FeedbackKind.BOOL,
+    "label": FeedbackKind.LABEL,
+    "correction": FeedbackKind.CORRECTION,
+    "comment": FeedbackKind.COMMENT,
+}
+
+
+def given(values: Mapping[str, Any], *, name: str | None, about: Record) -> list[dict[str, Any]]:
+    """One row for each thing that is said: `score`, `good`, `label`, `correction`, `comment`.
+
+    `about` are the columns that they share; without a `name` each is called as its kind.
+    """
+    return [
+        {
+            "feedback_id": secrets.token_hex(16),
+            **about,
+            "name": name or said,
+            "kind": _KINDS[said],
+            _KINDS[said].value_column: _answer(value) if said == "correction" else value,
+        }
+        for said, value in values.items()
+    ]
 
 
 def fresh_rows(lake: Lake, head: Head, given: Sequence[Record]) -> list[dict[str, Any]]:
@@ -49,6 +75,13 @@ def runs(rows: Sequence[Mapping[str, Any]], *, first_seq: int) -> list[Run]:
         Run(day, endpoint, _sorted(table.take(found)))
         for (day, endpoint), found in sorted(places.items())
     ]
+
+
+def _answer(said: str) -> str:
+    """JSON of an assistant message: `said` itself where it is one, else with it as content."""
+    if is_answer(said):
+        return said
+    return orjson.dumps({"role": "assistant", "content": said}).decode()
 
 
 def _placed(lake: Lake, head: Head, given: Sequence[Record]) -> Iterator[Record]:

@@ -96,7 +96,7 @@ def checked(row: Mapping[str, Any]) -> dict[str, Any]:
         raise LakeError(f"feedback of kind {kind} has no {kind.value_column}")
     if kind is FeedbackKind.FLOAT and not isfinite(value):
         raise LakeError(f"feedback cannot have the value {value}")
-    if kind is FeedbackKind.CORRECTION and not _is_answer(value):
+    if kind is FeedbackKind.CORRECTION and not is_answer(value):
         raise LakeError(
             "a corrected answer is not the JSON of an assistant message",
             hint='write {"role": "assistant", "content": "..."}',
@@ -112,7 +112,8 @@ def feedback_table(rows: Sequence[Mapping[str, Any]], *, first_seq: int) -> pa.T
     return pa.table([columns[name] for name in COLUMNS], schema=SCHEMA)
 
 
-def _is_answer(text: str) -> bool:
+def is_answer(text: str) -> bool:
+    """Whether a text is the JSON of an assistant message."""
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError:

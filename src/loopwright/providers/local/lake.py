@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from loopwright.errors import LakeKeyError, PermanentError
+from loopwright.errors import PermanentError
 from loopwright.lake.disk import Disk
 from loopwright.providers.base import (
     Capabilities,
@@ -20,6 +20,7 @@ from loopwright.providers.base import (
     Severity,
     Target,
 )
+from loopwright.providers.local.lake_keys import rewrap
 from loopwright.providers.local.lake_place import (
     LakePlace,
     LakeSettings,
@@ -79,7 +80,7 @@ class LakeAdapter:
             new = _edited(old, changes)
             if any(change.path.partition(".")[0] == "masterKey" for change in changes):
                 new = replace(new, master_key=self._key_reference(target))
-                self._rotate(place, old, new)
+                rewrap(place, old.master_key, new.master_key, self._places)
             self._write(place, new)
         return _done(place, key)
 
@@ -183,18 +184,6 @@ class LakeAdapter:
         facts = {"masterKey": settings.master_key}
         known_lakes(self._places).put(Receipt(place.storage, settings.owner, facts=facts))
         Serving(self._places).lake_moved_on(place.storage, settings.master_key)
-
-    def _rotate(self, place: LakePlace, old: LakeSettings, new: LakeSettings) -> None:
-        """Wrap the keys anew unless they are already under the new key, as after a crash."""
-        from loopwright.lake.keys import Role
-        from loopwright.lake.store import Lake
-
-        fresh = master_key(new.master_key, self._places, may_make=True)
-        try:
-            Lake.open(place.root, master=fresh)
-        except LakeKeyError:
-            held = master_key(old.master_key, self._places, may_make=False)
-            Lake.open(place.root, master=held, role=Role.ADMIN).rotate_master(fresh)
 
 
 def _observed(place: LakePlace) -> Observed | None:

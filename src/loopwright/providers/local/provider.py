@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from loopwright.lake.keys import Role
     from loopwright.lake.store import Lake
     from loopwright.providers.local.erasing import LocalErasing
+    from loopwright.providers.local.lake_keys import Rotated
 
 
 class LocalProvider:
@@ -61,6 +62,14 @@ class LocalProvider:
         least, what = CallerRole(role.value), _OPENING[CallerRole(role.value)]
         must_be(least, what, self.places)
         return open_lake(storage, outputs["masterKey"], self.places, role=role)
+
+    def rotate_lake(
+        self, storage: str, *, old: Mapping[str, str], new: Mapping[str, str]
+    ) -> Rotated:
+        """Put a lake under another master key; for `lake rotate`. Raises LakeKeyError."""
+        from loopwright.providers.local.lake_keys import rotate
+
+        return rotate(self.places, storage, old=old, new=new)
 
     @property
     def erasing(self) -> LocalErasing:
