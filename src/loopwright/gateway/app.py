@@ -18,6 +18,7 @@ from loopwright.gateway.exchange import ClientGoneError, Exchange, Receive, Send
 from loopwright.gateway.listening import is_loopback
 from loopwright.gateway.metrics import Metrics
 from loopwright.gateway.notes import Notes
+from loopwright.gateway.redaction import redactor
 from loopwright.gateway.refusals import RefusalError
 from loopwright.gateway.routing import CALLS, Route, Work, find_route
 from loopwright.gateway.serving import Serving
@@ -101,11 +102,12 @@ class App:
         served = serving.recorded(route.endpoint or said.get("endpoint"))
         notes.endpoint = served.endpoint.name
         rows = feedback.rows(said, endpoint=notes.endpoint, author=notes.principal or None)
-        if served.log is None:
+        if served.log is None or served.endpoint.delivery is None:
             raise refusals.not_recorded()
+        clean = redactor(served.endpoint.delivery.redaction, served.log.hash_keys)
         try:
             for row in rows:
-                served.log.feedback(row)
+                served.log.feedback(row if clean is None else feedback.redacted(row, clean))
             await asyncio.wrap_future(served.log.commit())
         except LakeError:
             raise refusals.not_recorded() from None

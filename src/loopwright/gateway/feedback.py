@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from time import time_ns
 from typing import Any
@@ -11,10 +12,12 @@ import orjson
 
 from loopwright.gateway import refusals
 from loopwright.gateway.identifiers import uuid7
+from loopwright.gateway.redaction import Redactor
 
 _KINDS = ("score", "good", "label", "correction", "comment")
 _SOURCES = ("human", "app", "judge")
 _LONGEST_WORD = 200
+_WORDS = frozenset({"name", "value_label", "text"})
 
 
 def rows(said: Mapping[str, Any], *, endpoint: str, author: str | None) -> list[dict[str, Any]]:
@@ -37,6 +40,19 @@ def rows(said: Mapping[str, Any], *, endpoint: str, author: str | None) -> list[
         {"feedback_id": uuid7(), **shared, "name": name or kind, **_VALUES[kind](said[kind])}
         for kind in given
     ]
+
+
+def redacted(row: Mapping[str, Any], clean: Redactor) -> dict[str, Any]:
+    """The row as it may be kept: words and texts as the delivery redacts those of its calls."""
+    counts: Counter[str] = Counter()  # a row of feedback has no column for them
+    kept = {
+        column: clean.text(value, counts) if column in _WORDS and isinstance(value, str) else value
+        for column, value in row.items()
+    }
+    if row["kind"] == "correction":
+        message = clean.value(orjson.loads(row["text"]), counts)
+        kept["text"] = orjson.dumps(message).decode()
+    return kept
 
 
 def _score(value: Any) -> dict[str, Any]:
