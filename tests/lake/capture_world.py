@@ -127,8 +127,10 @@ class SpoilableDisk(SpoolDisk):
 def kill(log: CallLog, disk: SpoilableDisk) -> None:
     """End a log as SIGKILL would: nothing more is written, and its lock is free."""
     disk.dead = True
-    log._committing.close()
+    log._file._committing.close()
+    assert log._held is not None
     os.close(log._held)
+    log._held = None
     disk.close_all()
     disk.dead = False
 

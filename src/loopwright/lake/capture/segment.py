@@ -37,11 +37,9 @@ class Segment:
             raise
 
     @property
-    def waits_at(self) -> str | None:
-        """Where it lies now; None once it is in the lake."""
-        return next(
-            (path for path in (self.path, self._finished_path) if os.path.exists(path)), None
-        )
+    def is_gone(self) -> bool:
+        """Whether the recorder has put it into the lake."""
+        return not (os.path.exists(self.path) or os.path.exists(self._finished_path))
 
     def add(self, kind: Kind, content: bytes) -> int:
         """Hand over one frame; what a full disk took of it is taken back. Returns its bytes."""
