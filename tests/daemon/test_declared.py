@@ -102,24 +102,29 @@ def test_the_next_holder_finds_nothing_of_the_last(tmp_path: Path) -> None:
         os.close(held)
 
 
-def test_the_project_file_decides_while_it_can_be_read_whole(tmp_path: Path) -> None:
+def test_what_an_apply_understood_holds_until_the_project_file_changes(tmp_path: Path) -> None:
     folder = tmp_path / ".loopwright" / "default" / "daemon"
+    project_file = tmp_path / "loopwright.yaml"
     with pytest.raises(DaemonError, match="no apply"):
         DaemonProject.read(folder, {})
-    write_project(folder, tmp_path, Project(gateway=Gateway(listen="127.0.0.1:1111")))
-    assert DaemonProject.read(folder, {}).gateway.port == 1111
-    project_file = tmp_path / "loopwright.yaml"
-    project_file.write_text("gateway: {listen: '127.0.0.1:2222'}\n")
-    found = DaemonProject.read(folder, {})
-    assert (found.gateway.port, found.folder) == (2222, tmp_path.resolve())
     project_file.write_text("gateway: {listen: '127.0.0.1:${PORT}'}\n")
-    assert DaemonProject.read(folder, {}).gateway.port == 1111
-    assert DaemonProject.read(folder, {"PORT": "3333"}).gateway.port == 3333
+    applied = Project(gateway=Gateway(listen="127.0.0.1:1111"))
+    write_project(folder, tmp_path, applied, {"PORT": "1111"})
+    found = DaemonProject.read(folder, {"PORT": "9999"})
+    assert (found.gateway.port, found.folder) == (1111, tmp_path.resolve())
+
+    project_file.write_text("gateway: {listen: '127.0.0.2:${PORT}'}\n")
+    assert DaemonProject.read(folder, {"PORT": "9999"}).gateway.listen == "127.0.0.2:1111"
+    for broken in ("gateway: {listen: '127.0.0.2:${HOST_PORT}'}\n", "gateway: ["):
+        project_file.write_text(broken)
+        assert DaemonProject.read(folder, {}).gateway == applied.gateway
+    project_file.unlink()
+    assert DaemonProject.read(folder, {}).gateway == applied.gateway
 
 
 def test_a_project_may_be_moved(tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     state = Path(".loopwright") / "default" / "daemon"
-    write_project(before / state, before, Project())
+    write_project(before / state, before, Project(), {})
     before.rename(after)
     assert DaemonProject.read(after / state, {}).folder == after.resolve()

@@ -43,7 +43,7 @@ def command(detach: bool, stop: bool, tells: bool, as_json: bool, options: Proje
         _tell(folder, as_json=as_json)
     else:
         project = project_of(options, workspace)
-        write_project(folder.path, workspace.project_dir, project)
+        write_project(folder.path, workspace.project_dir, project, options.values())
         workspace.keep_out_of_git()
         if detach:
             _detach(folder, workspace.project_dir, dict(workspace.environ))

@@ -61,7 +61,7 @@ class Control:
             return await handler(request)
         except LoopwrightError as error:
             return _answer({"message": error.message}, status=409)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        except _NotUnderstood:
             return _answer({"message": "the request is not understood"}, status=400)
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -71,17 +71,31 @@ class Control:
         return _answer(self._controlled.status())
 
     async def _reload(self, request: web.Request) -> web.Response:
-        given = orjson.loads(await request.read())["secrets"]
+        given = await _field(request, "secrets", dict)
         await self._controlled.reload({str(name): str(value) for name, value in given.items()})
         return _answer(self._controlled.status())
 
     async def _flush(self, request: web.Request) -> web.Response:
-        seconds = float(orjson.loads(await request.read())["seconds"])
+        seconds = float(await _field(request, "seconds", float))
         return _answer({"flushed": await self._controlled.flush(min(seconds, _LONGEST_FLUSH))})
 
     async def _stop(self, _: web.Request) -> web.Response:
         self._controlled.stop()
         return _answer({"ok": True})
+
+
+class _NotUnderstood(Exception):
+    """The body is not what the path takes."""
+
+
+async def _field(request: web.Request, name: str, kind: type) -> Any:
+    try:
+        value = orjson.loads(await request.read())[name]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise _NotUnderstood from error
+    if not isinstance(value, kind):
+        raise _NotUnderstood
+    return value
 
 
 def _answer(value: dict[str, Any], *, status: int = 200) -> web.Response:

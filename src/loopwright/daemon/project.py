@@ -1,7 +1,7 @@
 """What the daemon knows of its project: where it lies, and what `loopwright.yaml` says now.
 
-The file itself decides while it can be read whole; else what the last apply understood, since
-that may have been given variables which the daemon does not have.
+What the last apply understood holds until the file changes; from then on the file itself, read
+with the variables that the apply was given, as long as it can be read whole.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from typing import Any, Self
 import orjson
 
 from loopwright.errors import DaemonError
+from loopwright.hashing import file_digest
 from loopwright.lake.disk import Disk
+from loopwright.manifests.diagnostics import Severity
 from loopwright.manifests.project import Gateway, Principal, Project
+from loopwright.manifests.project_file import read_project
+from loopwright.manifests.source import Source
+from loopwright.manifests.variables import Variables
 
 PROJECT_FILE = "loopwright.yaml"
 
@@ -34,20 +39,27 @@ class DaemonProject:
         """As it is now. Raises DaemonError when no apply has ever said where the project lies."""
         said = _read(daemon_folder / "project.json")
         folder = (daemon_folder / said["folder"]).resolve()
-        project = _from_file(folder, said["environment"], environ)
+        project = None
+        if _digest(folder) != said["read"]:
+            variables = Variables(cli=said["variables"], environment=environ)
+            project = _from_file(folder, said["environment"], variables)
         if project is None:
             project = Project.model_validate(said["project"])
         return cls(folder, project.gateway, tuple(project.principals))
 
 
-def write_project(daemon_folder: Path, folder: Path, project: Project) -> None:
+def write_project(
+    daemon_folder: Path, folder: Path, project: Project, variables: Mapping[str, str]
+) -> None:
     """Leave for the daemon what this apply knows; nothing is written when that is there already.
 
-    References to keys are written, never keys.
+    References to keys are written, never keys; variables are never secrets.
     """
     said = {
         "folder": os.path.relpath(folder.resolve(), daemon_folder.resolve()),
         "environment": daemon_folder.parent.name,
+        "variables": dict(variables),
+        "read": _digest(folder),
         "project": project.model_dump(
             mode="json", by_alias=True, include={"gateway", "principals"}, exclude_none=True
         ),
@@ -59,22 +71,22 @@ def write_project(daemon_folder: Path, folder: Path, project: Project) -> None:
         disk.write_atomic(path, data)
 
 
-def _from_file(folder: Path, environment: str, environ: Mapping[str, str]) -> Project | None:
+def _from_file(folder: Path, environment: str, variables: Variables) -> Project | None:
     """None when there is no file, or something is wrong with it."""
-    from loopwright.manifests.diagnostics import Severity
-    from loopwright.manifests.project_file import read_project
-    from loopwright.manifests.source import Source
-    from loopwright.manifests.variables import Variables
-
-    path = folder / PROJECT_FILE
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = (folder / PROJECT_FILE).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
-    source = Source(PROJECT_FILE, text, folder)
-    found = read_project([source], Variables(environment=environ), environment)
+    found = read_project([Source(PROJECT_FILE, text, folder)], variables, environment)
     wrong = any(one.severity is Severity.ERROR for one in found.diagnostics)
     return None if wrong else found.project
+
+
+def _digest(folder: Path) -> str:
+    try:
+        return file_digest(folder / PROJECT_FILE)
+    except OSError:
+        return ""
 
 
 def _read(path: Path) -> dict[str, Any]:

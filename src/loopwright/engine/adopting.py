@@ -37,7 +37,11 @@ class Adopting:
         )
         self._records = dict(session.records())
         self._pool = ProviderPool(
-            workspace, declared.resources, self._records, project=declared.project
+            workspace,
+            declared.resources,
+            self._records,
+            project=declared.project,
+            variables=declared.variables,
         )
         self._targets = Targets(declared.graph, self._records, session.lineage)
 

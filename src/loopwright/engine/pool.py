@@ -41,9 +41,10 @@ class ProviderPool:
         records: Mapping[Address, Record],
         *,
         project: Project | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._workspace = workspace
-        self._project = project or Project()
+        self._project, self._variables = project or Project(), variables or {}
         self._declared = {
             address.name: resource
             for address, resource in resources.items()
@@ -127,5 +128,6 @@ class ProviderPool:
             environ=self._workspace.environ,
             prices=spec.prices.model_dump(by_alias=True),
             project=self._project,
+            variables=self._variables,
         )
         return made_by.build(context)

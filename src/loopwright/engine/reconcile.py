@@ -123,7 +123,11 @@ class Reconciler:
             if address.kind == "Provider" and (record := reader.record(address))
         }
         pool = ProviderPool(
-            self.workspace, self.declared.resources, providers, project=self.declared.project
+            self.workspace,
+            self.declared.resources,
+            providers,
+            project=self.declared.project,
+            variables=self.declared.variables,
         )
         try:
             yield (

@@ -334,6 +334,8 @@ class ProviderContext:
     prices: Mapping[str, Any] = field(default_factory=dict)
     project: Project = field(default_factory=Project)
     """What loopwright.yaml says: gateway address, principals."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Values given on the command line, with which it was read."""
 
 
 class ProviderFactory(Protocol):

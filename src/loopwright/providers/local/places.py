@@ -25,6 +25,8 @@ class Places:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     file: Project = field(default_factory=Project)
     """What loopwright.yaml says; jobs do without."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """With which it was read."""
 
     @classmethod
     def of(cls, context: ProviderContext) -> Self:
@@ -38,6 +40,7 @@ class Places:
             else context.state_dir.absolute() / "datasets",
             environ=context.environ,
             file=context.project,
+            variables=context.variables,
         )
 
     @property

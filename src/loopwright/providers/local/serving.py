@@ -46,7 +46,8 @@ class Serving:
 
     def followed(self) -> Status | None:
         """The status once a daemon has read what is declared; None while none serves."""
-        write_project(self.folder.path, self.places.project, self.places.file)
+        places = self.places
+        write_project(self.folder.path, places.project, places.file, places.variables)
         client = DaemonClient.of(self.folder.path)
         try:
             return client.reload(self._secrets()) if client else None
