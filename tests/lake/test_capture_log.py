@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import orjson
 import pytest
 from capture_world import NOW, CaptureWorld, captured, hand_over, kill, let_go
 from hypothesis import given
@@ -323,3 +324,12 @@ def _wait_until(true: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError
+
+
+def test_what_the_log_tells_of_itself_can_be_passed_on_as_json(world: CaptureWorld) -> None:
+    log = world.log()
+    log.exclude(log.accept("chat", call_id="one", ts=NOW), Excluded.RATE)
+    log.lose(log.accept("chat", call_id="two", ts=NOW), Lost.DEFECT)
+    told = log.stats()
+    assert orjson.loads(orjson.dumps([told.excluded, told.lost])) == [{"rate": 1}, {"defect": 1}]
+    log.close()

@@ -131,19 +131,19 @@ class CallLog:
         try:
             self._file.write(Kind.ACCEPTED, orjson.dumps((endpoint, seq, call_id, ts)))
         except CaptureError as error:
-            self._lost[error.reason] += 1
+            self._lost[error.reason.value] += 1
             self._file.owe(Kind.LOST, endpoint, error.reason, seq)
             raise
         return Ticket(endpoint, seq, call_id)
 
     def exclude(self, ticket: Ticket, reason: Excluded) -> None:
         """Policy keeps an accepted call out of the lake."""
-        self._excluded[reason] += 1
+        self._excluded[reason.value] += 1
         self._settle(Kind.EXCLUDED, ticket, reason)
 
     def lose(self, ticket: Ticket, reason: Lost) -> None:
         """An accepted call will not be recorded, or may not have been."""
-        self._lost[reason] += 1
+        self._lost[reason.value] += 1
         self._settle(Kind.LOST, ticket, reason)
 
     def record(self, call: CapturedCall) -> None:
