@@ -126,14 +126,22 @@ class Connection(HttpToolsProtocol):
         lines = [len(name) + len(value) + 4 for name, value in self.headers]
         return len(self.url) + sum(lines)
 
+    @property
+    def _can_answer(self) -> bool:
+        """Whether the next bytes to the client belong to the request that is coming in."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        return cycle.more_body and not cycle.response_started and not self.pipeline
+
     def _refuse_head(self) -> None:
         self._refuse(431, "The request's headers are too large.", "headers_too_large")
 
     def _refuse(self, status: int, message: str, code: str) -> None:
-        """Answer without the app, and close. While an answer is under way: break off."""
+        """Answer without the app, and close. Where another answer is due first: break off."""
         if self.transport.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._can_answer:
             self.abort()
             return
         body = RefusalError(status, message, code=code).body
