@@ -31,6 +31,7 @@ SESSION_HEADER = "x-loopwright-session"
 _LARGE = 256 << 10  # redacting more than this takes longer than other calls should wait
 _LONGEST_ID = 256
 _SUBJECT_FIELDS = ("user", "safety_identifier")
+_TOO_DEEP = b'{"unreadable":"nested too deeply"}'
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,9 @@ class Record:
             self._log.lose(self._ticket, error.reason)
             if self._delivery.fail_closed:
                 raise
+        except asyncio.CancelledError:
+            self._log.lose(self._ticket, Lost.DEFECT)
+            raise
         except Exception as error:
             report(error, self._arrival.call_id)
             self._log.lose(self._ticket, Lost.DEFECT)
@@ -89,12 +93,11 @@ class Record:
         }
         for name, text in named.items():
             if text:
-                cut = text[:_LONGEST_ID]
-                columns[name] = clean.text(cut, counts) if clean else cut
+                columns[name] = (clean.text(text, counts) if clean else text)[:_LONGEST_ID]
         if subject is not None:
             columns["subject_key"] = self._log.hash_keys.subject_key(subject)
         if clean is None:
-            asked = arrival.body if request is arrival.request else orjson.dumps(request)
+            asked = arrival.body if request is arrival.request else _dumped(request)
             answered = said.raw if said.raw is not None else _dumped(said.value)
         else:
             asked = _redacted(request, clean, counts)
@@ -173,21 +176,21 @@ def _finish_reasons(body: dict[str, Any]) -> Iterator[Any]:
 
 
 def _redacted(value: Any, clean: Redactor, counts: Counter[str]) -> bytes:
-    """JSON of the value, redacted; as text where it is nested too deeply to be gone through."""
-    before = counts.copy()
+    found = Counter[str]()
     try:
-        return orjson.dumps(clean.value(value, counts))
-    except (RecursionError, orjson.JSONEncodeError):
-        counts.clear()
-        counts.update(before)
-        return orjson.dumps({"unreadable": "nested too deeply"})
+        body = clean.value(value, found)
+    except RecursionError:
+        return _TOO_DEEP
+    counts.update(found)
+    return _dumped(body)
 
 
 def _dumped(value: Any) -> bytes:
+    """JSON of the value; a row that says why where JSON cannot be written so deep."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        return orjson.dumps({"unreadable": "nested too deeply"})
+        return _TOO_DEEP
 
 
 def report(error: Exception, call_id: str) -> None:

@@ -119,7 +119,7 @@ class Recording:
         """What was answered; counts its tokens."""
         ended_well = outcome == "ok" and not self._is_broken
         try:
-            said = self._answer.finish(ended_well=ended_well) if self._answer else Said({})
+            said = (self._answer or Answer("")).finish(ended_well=ended_well)
             response = said.value if isinstance(said.value, dict) else {}
             counts = token_counts(self._arrival.operation, self._arrival.request, response)
         except Exception as error:
