@@ -19,6 +19,7 @@ from loopwright.daemon.presence import Presence
 from loopwright.errors import LakeError
 from loopwright.hashing import file_digest
 from loopwright.lake.capture.recorder import Recorder
+from loopwright.lake.capture.spool import gateways
 from loopwright.lake.catalog import MANIFEST, Catalog
 from loopwright.lake.disk import Disk
 from loopwright.lake.erased_lines import erase_lines, lines_about
@@ -129,7 +130,9 @@ def _recorded(spool: Path, lakes: Mapping[str, Lake]) -> bool:
         if lakes.keys() & step.problems.keys():
             return False
         if not step.segments:
-            return True
+            return not any(
+                gateway.segments() for name in lakes for gateway in gateways(spool / name)
+            )
     return False
 
 
