@@ -28,6 +28,10 @@ BYTES = 4 << 20
 _NEAREST = 2
 
 
+class UnknownFormatError(LakeError):
+    """None of the first lines of a file is of a known shape."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """The format, of how many lines it was told, and how many of them are calls.
@@ -83,7 +87,7 @@ def format_of(
 ) -> Format:
     """The format of a file by its first lines; a `name` other than auto is taken as said.
 
-    Raises LakeError when none of the lines is of a known shape, with the nearest ones.
+    Raises UnknownFormatError with the nearest shapes when none of the lines is of one.
     """
     if mapping is not None and mapping.says_bodies:
         return Format(chat.SHAPE, mapping)
@@ -105,7 +109,7 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _unknown(file: str, rows: Sequence[Mapping[str, Any]], *, looked: int) -> LakeError:
+def _unknown(file: str, rows: Sequence[Mapping[str, Any]], *, looked: int) -> UnknownFormatError:
     seen = frozenset(key for row in rows for key in row)
     near = sorted(SHAPES.values(), key=lambda shape: -len(shape.marks & seen))[:_NEAREST]
     told = [
@@ -113,12 +117,10 @@ def _unknown(file: str, rows: Sequence[Mapping[str, Any]], *, looked: int) -> La
         for shape in near
         if shape.marks & seen
     ]
-    first = "the first line is" if looked == 1 else f"none of the first {looked} lines is"
+    among = f"among its first {looked} lines" if looked > 1 else "in its only line"
     nearest = f"; nearest: {', '.join(told)}" if told else ""
-    what = "a recorded call in a known format" if rows else "JSON of a recorded call"
-    no = " not" if looked == 1 else ""
-    return LakeError(
-        f"cannot tell the format of {file}: {first}{no} {what}{nearest}",
+    return UnknownFormatError(
+        f"cannot tell the format of {file}: no call in a known format {among}{nearest}",
         hint=f"set spec.format to one of {', '.join(sorted(SHAPES))}, or say in spec.mapping "
         "where the lines hold request and response",
     )
