@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -17,6 +22,7 @@ from aiohttp import web
 from loopwright.daemon.client import DaemonClient
 from loopwright.daemon.presence import Presence
 from loopwright.daemon.starting import start, wait_until_gone, wait_until_serving
+from loopwright.providers.local.job_folder import started_at
 from support.daemons import MANIFESTS, ServedProject, eventually, facts, kill
 from support.upstreams import MockUpstream, echo
 
@@ -195,9 +201,62 @@ def test_an_upstream_that_is_down_holds_nothing_up(project: ServedProject) -> No
     assert "502" in err
 
 
+def test_a_lake_whose_key_is_missing_shows_and_is_mended_by_who_has_it(
+    project: ServedProject, upstream: MockUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyed = MANIFESTS.replace("storage: lake}", "storage: lake, masterKey: {env: MASTER}}")
+    project.write(keyed, upstream=upstream.url)
+    monkeypatch.setenv("MASTER", "5a" * 32)
+    assert project.apply()[0] == 0
+    assert project.run("serve", "--stop")[0] == 0
+    monkeypatch.delenv("MASTER")
+    assert project.run("serve", "--detach")[0] == 0
+    code, told, _ = project.run("plan", str(project.path), "--detailed-exitcode")
+    assert code == 3
+    assert "Delivery/support changed outside: enabled: true -> false" in told
+    assert "cannot resolve the secret {env: MASTER}" in told
+    assert ask(project, "unrecorded") == "unrecorded"
+
+    monkeypatch.setenv("MASTER", "5a" * 32)
+    assert project.apply()[0] == 0
+    assert ask(project, "recorded") == "recorded"
+    assert flushed(project)
+    assert '"calls": 1' in project.run("lake", "status", "--json")[1]
+
+
+def test_in_the_foreground_it_serves_until_ctrl_c(project: ServedProject) -> None:
+    command = [sys.executable, "-m", "loopwright", "serve", "--project", str(project.path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as served:
+        eventually(lambda: Presence(project.folder.path).facts())
+        project.apply()
+        assert facts(project.folder).pid == served.pid
+        assert ask(project, "hello") == "hello"
+        project.run("destroy", str(project.path), "--yes")
+        assert Presence(project.folder.path).is_alive, "whoever started it ends it"
+        served.send_signal(signal.SIGINT)
+        _, log = served.communicate(timeout=60)
+    assert served.returncode == 0
+    assert b"loopwright.daemon: stopped" in log
+    assert UPSTREAM_KEY.encode() not in log
+
+
+def test_it_ends_when_its_files_are_taken_away(project: ServedProject) -> None:
+    project.apply()
+    pid = facts(project.folder).pid
+    shutil.rmtree(project.folder.path)
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
+
+
 def _accepted(project: ServedProject, key: str) -> bool:
     try:
         ask(project, "ping", key=key)
     except openai.AuthenticationError:
         return False
     return True
+
+
+def test_a_project_that_is_removed_takes_its_daemon_with_it(project: ServedProject) -> None:
+    assert project.apply()[0] == 0
+    pid = facts(project.folder).pid
+    shutil.rmtree(project.path)
+    eventually(lambda: not started_at(pid))

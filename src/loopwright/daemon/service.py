@@ -26,7 +26,7 @@ from loopwright.daemon.presence import Facts, Presence
 from loopwright.daemon.project import DaemonProject
 from loopwright.daemon.secrets import Secrets
 from loopwright.daemon.supervision import Supervised
-from loopwright.daemon.watching import marks
+from loopwright.daemon.watching import Marks, marks
 from loopwright.errors import LoopwrightError
 from loopwright.gateway.settings import Settings
 from loopwright.lake.capture.call_log import CallLog
@@ -108,8 +108,8 @@ class Daemon:
     async def reload(self, given: Mapping[str, str]) -> None:
         """Follow what is declared now. What cannot be followed is told, and the rest is."""
         async with self._changing:
-            if given:
-                self._known.give(given)
+            if self._known.give(given):
+                self._recorder.renew()
             await self._follow()
 
     async def flush(self, seconds: float) -> bool:
@@ -150,6 +150,7 @@ class Daemon:
 
     async def _begin(self) -> None:
         self._now = await asyncio.to_thread(self._configured)
+        self._marks |= self._looked()
         lakes = await self._logs.follow(self._now.lakes)
         self._problems = {**self._now.problems, **lakes}
         gateway = self._make_gateway(self._now.settings, self._logs)
@@ -163,10 +164,11 @@ class Daemon:
         _log.info("serves", extra={"gateway": self.url, "endpoints": len(self._now.endpoints)})
 
     async def _follow(self) -> None:
-        self._marks = marks(self._folder, self._project, self._known.files)
+        self._marks = self._looked()
         try:
             self._project = DaemonProject.read(self._folder.path, self._known.environ())
             now = await asyncio.to_thread(self._configured)
+            self._marks |= self._looked()  # files of secrets that were not known before
             lakes = await self._logs.follow(now.lakes)
             if self._gateway:
                 await self._gateway.reload(now.settings, self._logs.by_lake)
@@ -185,10 +187,16 @@ class Daemon:
         tried = loop.time()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            if not self._folder.path.is_dir():
+                _log.warning("the project is gone", extra={"folder": str(self._folder.path)})
+                return self.stop()
+            if not self._presence.is_ours:
+                _log.error("somebody removed the daemon's files; it ends")
+                self.stop()
+                return
             await self._logs.look()
             again = bool(self._problems) and loop.time() - tried >= _AGAIN_SECONDS
-            found = marks(self._folder, self._project, self._known.files)
-            if again or found != self._marks:
+            if again or self._looked() != self._marks:
                 tried = loop.time()
                 await self.reload({})
 
@@ -203,6 +211,9 @@ class Daemon:
         await self._recorder.stop(seconds=_RECORDER_SECONDS)
         await self._control.close()
         _log.info("stopped")
+
+    def _looked(self) -> Marks:
+        return marks(self._folder, self._project, self._known.files)
 
     def _configured(self) -> Configured:
         return configured(self._folder, self._project, self._known)
