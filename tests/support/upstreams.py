@@ -42,6 +42,7 @@ class MockUpstream:
     asked: list[Asked] = field(default_factory=list)
     dropped: int = 0
     port: int = 0
+    loop: asyncio.AbstractEventLoop | None = None
     _runner: web.AppRunner | None = None
 
     @property
@@ -49,6 +50,7 @@ class MockUpstream:
         return f"http://127.0.0.1:{self.port}/v1"
 
     async def __aenter__(self) -> MockUpstream:
+        self.loop = asyncio.get_running_loop()
         app = web.Application(client_max_size=1 << 28)
         app.router.add_post("/v1/{work:.*}", self._serve)
         self._runner = web.AppRunner(
