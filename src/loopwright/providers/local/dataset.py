@@ -14,13 +14,13 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.providers.local.job_adapter import JobAdapter, refusal
-from loopwright.providers.local.lake_place import lake_arguments
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.recipes import (
     RECEIPTS,
     dataset_name,
     recipe_spec,
     series_owner,
+    source_lake,
 )
 from loopwright.providers.local.refusing import elsewhere, explained
 
@@ -40,21 +40,25 @@ class DatasetAdapter(JobAdapter):
     def create(self, target: Target, key: str) -> Operation:
         """Begin to build the next version. Raises PermanentError when the name is another's."""
         from loopwright.lake.catalog import Catalog
+        from loopwright.lake.held_out import HeldOut
+        from loopwright.providers.local.held_out_sets import held_out_files
 
         name, owner = dataset_name(target), series_owner(target)
         with explained(target.address, "create"):
             catalog = Catalog(self.places.datasets)
             _refuse_foreign(target, name, owner=owner, holder=catalog.owner(name))
+            files = held_out_files(target, self.places)
+            kept = {name: HeldOut(catalog).keep(path) for name, path in files.items()}
             return self.begin(
                 target,
                 key,
                 task="dataset",
                 external_id=f"{name}@v{catalog.next_version(name)}",
                 arguments={
-                    "lake": lake_arguments(target.inputs.get("source.lake")),
+                    "lake": source_lake(target),
                     "name": name,
                     "owner": owner,
-                    "recipe": recipe_spec(target.spec),
+                    "recipe": recipe_spec(target.spec) | {"heldOut": kept},
                 },
             )
 
@@ -93,17 +97,17 @@ class DatasetAdapter(JobAdapter):
         from loopwright.providers.local.dataset_estimate import estimate_of
 
         with explained(target.address, "estimate"):
-            lake = lake_arguments(target.inputs.get("source.lake"))
-            return estimate_of(lake, recipe_spec(target.spec), self.places, last=last)
+            return estimate_of(target, self.places, last=last)
 
-    def check(self, target: Target) -> Iterable[Opinion]:
-        """Datasets are sampled from a lake here."""
-        if "lake" not in target.spec["source"]:
+    def opinions(self, target: Target) -> Iterable[Opinion]:
+        """Datasets are sampled from a lake here, or from what an Export has put beside it."""
+        named = target.spec["source"].get("inferenceDataset")
+        if named and "source.inferenceDataset" not in target.inputs:
             yield refusal(
                 target,
-                f"provider {target.spec['provider']} is local and samples from a lake, "
-                "not from an inference dataset",
-                "write source: {lake: NAME}" + elsewhere("Dataset"),
+                f"no Export of these manifests makes the inference dataset {named}",
+                f"declare an Export with to: {{inferenceDataset: {named}}}, or write "
+                "source: {lake: NAME}" + elsewhere("Dataset"),
             )
 
     def _has(self, external_id: str) -> bool:

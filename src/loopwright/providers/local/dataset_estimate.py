@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from loopwright.lake.estimating import Estimate as Count
 from loopwright.lake.estimating import estimate as count
+from loopwright.lake.held_out import digest_of
 from loopwright.lake.keys import Role
 from loopwright.lake.reasons import DropReason
-from loopwright.lake.recipe import Recipe
+from loopwright.lake.recipe import Dedup, Recipe
 from loopwright.lake.store import Lake
 from loopwright.lake.walking import Draw
-from loopwright.providers.base import Estimate, LastRun, Range
+from loopwright.providers.base import Estimate, LastRun, Range, Target
+from loopwright.providers.local.held_out_sets import held_out_files
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places
+from loopwright.providers.local.recipes import recipe_spec, source_lake
 from loopwright.providers.local.shortages import known_shortage
 
+_ALIKE = "sample like its population"
 _METADATA_REASONS = frozenset(
     {
         DropReason.OPERATION,
@@ -28,12 +31,12 @@ _METADATA_REASONS = frozenset(
 )
 
 
-def estimate_of(
-    named: Mapping[str, Any], spec: Mapping[str, Any], places: Places, *, last: LastRun | None
-) -> Estimate:
+def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Estimate:
     """Raises LakeError when the lake cannot be read, DatasetError on a bad condition."""
+    named = source_lake(target)
     lake = open_lake(named["storage"], named["key"], places, role=Role.READER)
-    recipe = Recipe.from_spec(spec)
+    held_out = {name: digest_of(path) for name, path in held_out_files(target, places).items()}
+    recipe = Recipe.from_spec(recipe_spec(target.spec) | {"heldOut": held_out})
     found = count(lake.snapshot(), recipe)
     low, high = found.rows
     tokens = found.input_tokens + found.output_tokens
@@ -46,7 +49,7 @@ def estimate_of(
         dropped={reason: Range.exact(rows) for reason, rows in found.dropped.items()},
         new_calls=_new_calls(lake, recipe, last) if last else None,
         waiting=_waiting(found, known_shortage(places, recipe, lake)),
-        notes=_notes(found, recipe),
+        notes=tuple(_notes(found, recipe, last)),
     )
 
 
@@ -78,9 +81,36 @@ def _waiting(found: Count, tried: int | None) -> str:
     return f"{have:,} of {found.wanted:,} rows"
 
 
-def _notes(found: Count, recipe: Recipe) -> tuple[str, ...]:
+def _notes(found: Count, recipe: Recipe, last: LastRun | None) -> Iterator[str]:
     low, high = found.rows
-    if low == high:
-        return ()
-    asked = " or the response schema" if recipe.filter.response_schema is not None else ""
-    return (f"up to {high - low:,} rows may be left out by the line format{asked}",)
+    if low < high:
+        yield f"up to {high - low:,} rows may be left out by {_deciding(recipe)}"
+    if recipe.held_out:
+        leaks = (last.outputs.get("leaks") if last else None) or {}
+        before = f"; {_leak_words(leaks)} gave one away last time" if leaks else ""
+        yield f"held against {_counted(len(recipe.held_out), 'set')} of questions{before}"
+    if found.rows[1] and found.comparison:
+        differing = {name: one for name, one in found.comparison.items() if not one.is_alike}
+        yield "; ".join(f"{name}: {one.verdict}" for name, one in differing.items()) or _ALIKE
+
+
+def _deciding(recipe: Recipe) -> str:
+    """What needs the text to decide."""
+    said = {
+        "the line format": True,
+        "the response schema": recipe.filter.response_schema is not None,
+        "nearness to earlier calls": recipe.cleaning.dedup is Dedup.NEAR,
+        "held-out questions": bool(recipe.held_out),
+    }
+    return " or ".join(name for name, holds in said.items() if holds)
+
+
+def _leak_words(leaks: Mapping[str, Mapping[str, int]]) -> str:
+    """E.g. `12 calls (router/routing/paraphrases 12)`."""
+    counts = {name: sum(ways.values()) for name, ways in leaks.items()}
+    each = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"{_counted(sum(counts.values()), 'call')} ({each})"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loopwright.providers.base import Target
+from loopwright.providers.local.lake_place import lake_arguments
 from loopwright.resources.address import Address
 
 RECEIPTS = ".receipts"
@@ -21,6 +22,15 @@ def recipe_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     if "count" not in sampling:
         sampling.setdefault("ratio", 1.0)
     return {**found, "sampling": sampling}
+
+
+def source_lake(target: Target) -> dict[str, Any]:
+    """How to open the lake that is drawn from: a Lake's, or an inference dataset's own.
+
+    Raises PermanentError when it is not in place here.
+    """
+    path = "source.lake" if "lake" in target.spec["source"] else "source.inferenceDataset"
+    return lake_arguments(target.inputs.get(path))
 
 
 def dataset_name(target: Target) -> str:

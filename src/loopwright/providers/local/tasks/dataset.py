@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from loopwright.errors import DatasetError
 from loopwright.lake.building import BuildProgress, build
 from loopwright.lake.catalog import Catalog
+from loopwright.lake.held_out import HeldOut
 from loopwright.lake.keys import Role
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
@@ -65,6 +66,7 @@ def _built(work: Work, lake: Lake, catalog: Catalog) -> VersionManifest:
                 owner=work.arguments["owner"],
                 version=claim["version"],
                 cut=claim["cut"],
+                held_out=HeldOut(catalog).questions(recipe.held_out),
                 progress=report,
             )
         except NotEnoughRowsError as error:
@@ -92,6 +94,12 @@ def _outputs(manifest: VersionManifest, catalog: Catalog, places: Places) -> dic
         "trainRows": splits.get(TRAIN, 0),
         "validationRows": splits.get(VALIDATION, 0),
         "dropped": dict(manifest.dropped),
+        "leaks": {name: dict(ways) for name, ways in manifest.leaks.items()},
+        "corrected": manifest.corrected,
+        "comparison": {
+            dimension: {"distance": told["distance"], "verdict": told["verdict"]}
+            for dimension, told in manifest.comparison.items()
+        },
         "tokens": sum(manifest.tokens.values()),
     }
 
