@@ -76,7 +76,7 @@ class Control:
         return _answer(self._controlled.status())
 
     async def _flush(self, request: web.Request) -> web.Response:
-        seconds = float(await _field(request, "seconds", float))
+        seconds = float(await _field(request, "seconds", int, float))
         return _answer({"flushed": await self._controlled.flush(min(seconds, _LONGEST_FLUSH))})
 
     async def _stop(self, _: web.Request) -> web.Response:
@@ -88,12 +88,12 @@ class _NotUnderstood(Exception):
     """The body is not what the path takes."""
 
 
-async def _field(request: web.Request, name: str, kind: type) -> Any:
+async def _field(request: web.Request, name: str, *kinds: type) -> Any:
     try:
         value = orjson.loads(await request.read())[name]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise _NotUnderstood from error
-    if not isinstance(value, kind):
+    if not isinstance(value, kinds):
         raise _NotUnderstood
     return value
 
