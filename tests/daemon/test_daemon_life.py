@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -240,11 +238,11 @@ def test_in_the_foreground_it_serves_until_ctrl_c(project: ServedProject) -> Non
     assert UPSTREAM_KEY.encode() not in log
 
 
-def test_it_ends_when_its_files_are_taken_away(project: ServedProject) -> None:
-    project.apply()
+def test_a_project_that_is_removed_takes_its_daemon_with_it(project: ServedProject) -> None:
+    assert project.apply()[0] == 0
     pid = facts(project.folder).pid
-    shutil.rmtree(project.folder.path)
-    eventually(lambda: not Path(f"/proc/{pid}").exists())
+    shutil.rmtree(project.path)
+    eventually(lambda: not started_at(pid))
 
 
 def _accepted(project: ServedProject, key: str) -> bool:
@@ -253,10 +251,3 @@ def _accepted(project: ServedProject, key: str) -> bool:
     except openai.AuthenticationError:
         return False
     return True
-
-
-def test_a_project_that_is_removed_takes_its_daemon_with_it(project: ServedProject) -> None:
-    assert project.apply()[0] == 0
-    pid = facts(project.folder).pid
-    shutil.rmtree(project.path)
-    eventually(lambda: not started_at(pid))

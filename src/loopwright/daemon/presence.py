@@ -84,8 +84,15 @@ class Presence:
         self._write("daemon.json", asdict(facts))
 
     def leave(self) -> None:
-        """Say that it serves no more; the lock goes with the process."""
-        self._forget("daemon.json")
+        """Say that this process serves no more; the lock goes with it."""
+        if self.is_ours:
+            self._forget("daemon.json")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is this process that is told of: not when somebody removed the folder."""
+        facts = self.facts()
+        return facts is not None and facts.pid == os.getpid()
 
     def failure(self) -> tuple[str, str] | None:
         """Message and hint of a daemon that could not start; until the next one tries."""

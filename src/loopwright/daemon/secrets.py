@@ -18,10 +18,12 @@ class Secrets:
         self.files: set[Path] = set()
         """Every file that was asked for, there or not; a change in one changes a secret."""
 
-    def give(self, values: Mapping[str, str]) -> None:
-        """Take values of environment variables that were handed over."""
+    def give(self, values: Mapping[str, str]) -> bool:
+        """Take values of environment variables that were handed over; whether one is new."""
+        is_news = any(self._environ.get(name) != value for name, value in values.items())
         self._environ |= values
         self.remember(values.values())
+        return is_news
 
     def resolve(self, reference: Mapping[str, str], folder: str = ".") -> str:
         """The value. Raises LoopwrightError that names the reference, never the value."""

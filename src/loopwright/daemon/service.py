@@ -172,14 +172,14 @@ class Daemon:
             lakes = await self._logs.follow(now.lakes)
             if self._gateway:
                 await self._gateway.reload(now.settings, self._logs.by_lake)
-        except LoopwrightError as error:
-            self._problems = {**self._problems, "daemon": error.message}
-            _log.error("what is declared cannot be followed", extra={"why": error.message})
+            if now.lakes != self._now.lakes:
+                self._recorder.renew()
+            self._now, self._problems = now, {**now.problems, **lakes}
+            self._tell()
+        except (LoopwrightError, OSError) as error:
+            self._problems = {**self._problems, "daemon": str(error)}
+            _log.error("what is declared cannot be followed", extra={"why": str(error)})
             return
-        if now.lakes != self._now.lakes:
-            self._recorder.renew()
-        self._now, self._problems = now, {**now.problems, **lakes}
-        self._tell()
         _log.info("follows what is declared now", extra={"problems": self._problems})
 
     async def _watch(self) -> None:
@@ -187,11 +187,8 @@ class Daemon:
         tried = loop.time()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if not self._folder.path.is_dir():
-                _log.warning("the project is gone", extra={"folder": str(self._folder.path)})
-                return self.stop()
             if not self._presence.is_ours:
-                _log.error("somebody removed the daemon's files; it ends")
+                _log.warning("the project is gone", extra={"folder": str(self._folder.path)})
                 self.stop()
                 return
             await self._logs.look()

@@ -31,10 +31,11 @@ class DeliveryAdapter(ServedAdapter):
         return self.serving.folder.deliveries
 
     def told(self, declared: Declared, status: Status | None) -> Observed:
+        """Off while the daemon cannot do it: so the next apply tries, with what it knows."""
         why = self.trouble(declared, status) if status else ""
         return Observed(
             external_id=declared.name,
-            spec=dict(declared.spec),
+            spec={**declared.spec, "enabled": declared.spec.get("enabled", True) and not why},
             outputs={"endpoint": _named(declared, "endpoint"), "lake": _named(declared, "lake")},
             ready=not why,
             status=why or ("on" if declared.spec.get("enabled", True) else "off"),

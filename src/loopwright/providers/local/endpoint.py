@@ -61,6 +61,12 @@ class EndpointAdapter(ServedAdapter):
     def create(self, target: Target, key: str) -> Operation:
         return _warned(target, None, super().create(target, key))
 
+    def logs(self, target: Target, operation: Operation) -> Iterable[str]:
+        """What the daemon has written lately."""
+        del target, operation
+        log = self.serving.folder.log
+        return log.read_text(encoding="utf-8").splitlines() if log.is_file() else ()
+
     def check(self, target: Target) -> Iterable[Opinion]:
         """Models of its own are for other providers; a gateway does not call itself."""
         upstream = target.spec["model"].get("upstream")
