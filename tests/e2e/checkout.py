@@ -21,7 +21,9 @@ from unittest.mock import patch
 from loopwright.cli import run
 
 HOME = Path(__file__).resolve().parents[2]
-_MADE = shutil.ignore_patterns(".loopwright", "exports", "answers", "__pycache__")
+_LEFT_OUT = shutil.ignore_patterns(".loopwright", "exports", "answers", "__pycache__")
+MADE: list[Path] = []
+"""Folders in which an apply may have started a daemon."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Checkout:
     """A folder in which `loopwright` is run."""
 
     folder: Path
+
+    def __post_init__(self) -> None:
+        if self.folder not in MADE:
+            MADE.append(self.folder)
 
     def run(self, command: str, *, expect: int = 0) -> str:
         """Stdout of `loopwright COMMAND`, run in this process, which must end with `expect`."""
@@ -72,5 +78,5 @@ class Checkout:
 
 def copy_of(name: str, target: Path) -> Checkout:
     """A fresh copy of a folder of the repository, at `target`."""
-    shutil.copytree(HOME / name, target, ignore=_MADE)
+    shutil.copytree(HOME / name, target, ignore=_LEFT_OUT)
     return Checkout(target)
