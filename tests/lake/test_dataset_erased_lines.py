@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from loopwright.lake.building import build
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.erased_lines import erase_lines, erased_lines, lines_about
 from loopwright.lake.exporting import export_version
+from loopwright.lake.folders import Folder
+from loopwright.lake.ingest import append
+from loopwright.lake.retention import enforce
+from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
 from loopwright.lake.verifying import verify
 
@@ -63,11 +68,27 @@ def test_what_is_left_is_still_checked_against_the_lake(catalog: Catalog, lake: 
     assert "changed" in verify(catalog, "talks", 1).findings[0]
 
 
+def test_calls_whose_text_is_past_its_time_are_told_and_not_missed(tmp_path: Path) -> None:
+    lake = made.make_lake(tmp_path / "lake", made.records(10))
+    append(lake, [made.record(12, ts=made.START - timedelta(days=40))])
+    catalog = Catalog(tmp_path / "datasets")
+    recipe = made.recipe(sampling={"ratio": 1.0})
+    build(lake, recipe, catalog=catalog, name="talks", owner="me", clock=FakeClock())
+    enforce(lake, text=timedelta(days=30), metadata=None, now=made.START)
+    result = verify(catalog, "talks", 1, lake=lake)
+    assert (result.findings, result.expired) == ((), 1)
+    kept = Retention(metadata=timedelta(days=35))
+    lake = Lake.create(tmp_path / "lake", master=lake.keys.master, retention=kept)
+    enforce(lake, text=None, metadata=kept.metadata, now=made.START)
+    result = verify(catalog, "talks", 1, lake=lake)
+    assert (result.findings, result.expired) == ((), 1)
+
+
 def test_an_export_made_afterwards_loses_more_lines_all_the_same(
     catalog: Catalog, tmp_path: Path
 ) -> None:
     erase_lines(catalog.folder("talks", 1), GONE[:1], disk=QuickDisk())
-    export_version(catalog, "talks", 1, tmp_path / "out", fields=["messages"])
+    export_version(catalog, "talks", 1, Folder(tmp_path / "out"), fields=["messages"])
     assert erase_lines(tmp_path / "out", GONE, disk=QuickDisk()) == 2
     assert len(texts(tmp_path / "out").splitlines()) == 17
 

@@ -111,6 +111,8 @@ def verify(version: str, options: ProjectOptions) -> int:
     rebuilt = f", and Lake/{place.name} gives the same again" if place else ""
     left = _counted(manifest.kept - result.erased, "line")
     less = f", less {result.erased:,} erased" if result.erased else ""
+    if result.expired:
+        less += f", {result.expired:,} of them past the lake's retention and not built again"
     say(f"{which} is as it was built: {left}{less}{rebuilt}.")
     say(f"digest  {manifest.digest}")
     return ExitCode.DONE

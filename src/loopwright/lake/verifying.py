@@ -16,6 +16,7 @@ from loopwright.lake.catalog import MANIFEST, Catalog, file_name
 from loopwright.lake.erased_lines import ERASED, erased_lines
 from loopwright.lake.held_out import HeldOut
 from loopwright.lake.lines import Lines
+from loopwright.lake.lookup import let_go
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
 from loopwright.lake.version import SPLITS, Line, VersionManifest, root_of, version_digest
@@ -27,13 +28,15 @@ _NAMED_AT_MOST = 10
 class VerifyResult:
     """What was found wrong, and the digest of the rebuilt version (None when none was rebuilt).
 
-    `erased` lines are gone on purpose; then what is left must be as it was built.
+    `erased` lines are gone on purpose; then what is left must be as it was built. Of `expired`
+    lines the lake has let go the text, so that they cannot be built again.
     """
 
     findings: tuple[str, ...]
     digest: str | None
     rebuilt: str | None
     erased: int = 0
+    expired: int = 0
 
     @property
     def ok(self) -> bool:
@@ -59,11 +62,13 @@ def verify(catalog: Catalog, name: str, version: int, *, lake: Lake | None = Non
         return VerifyResult(tuple(findings), manifest.digest, rebuilt=None, erased=erased)
     lines = _rebuilt(manifest, catalog, lake)
     rebuilt = version_digest(manifest.recipe_digest, root_of(lines))
-    if erased:
-        findings.extend(_less_findings(left, lines, erased=erased))
+    gone = _let_go(manifest, left, lines, lake)
+    if erased or gone:
+        left = [line for line in left if line.call_id not in gone]
+        findings.extend(_less_findings(left, lines, less=erased + len(gone)))
     elif rebuilt != manifest.digest:
         findings.extend(_rebuild_findings(manifest.lines, lines))
-    return VerifyResult(tuple(findings), manifest.digest, rebuilt, erased=erased)
+    return VerifyResult(tuple(findings), manifest.digest, rebuilt, erased=erased, expired=len(gone))
 
 
 def _left(manifest: VersionManifest, catalog: Catalog) -> list[Line]:
@@ -147,9 +152,20 @@ def _rebuilt(manifest: VersionManifest, catalog: Catalog, lake: Lake) -> list[Li
     return [Line(*line, split) for line, split in zip(digests, lines.splits(), strict=True)]
 
 
-def _less_findings(left: Sequence[Line], lines: Sequence[Line], *, erased: int) -> Iterator[str]:
-    """Of a version that lost lines: at most as many others are drawn in their place, and without
-    them the split may fall in another way.
+def _let_go(
+    manifest: VersionManifest, left: Sequence[Line], lines: Sequence[Line], lake: Lake
+) -> set[str]:
+    """Calls that the lake which built the version does not draw, since it let go their text."""
+    drawn = {line.call_id for line in lines}
+    missing = {line.call_id for line in left if line.call_id not in drawn}
+    if lake.lake_id != manifest.lake_id:
+        return set()
+    return let_go(lake, lake.manifest.head(), missing)
+
+
+def _less_findings(left: Sequence[Line], lines: Sequence[Line], *, less: int) -> Iterator[str]:
+    """Of a version that lost lines or calls: at most as many others are drawn in their place, and
+    without them the split may fall in another way.
     """
     recorded = {line.call_id: line for line in left}
     alike, others = [], []
@@ -159,7 +175,7 @@ def _less_findings(left: Sequence[Line], lines: Sequence[Line], *, erased: int) 
             others.append(line)
         else:
             alike.append(replace(line, split=before.split))
-    drawn = alike if len(others) <= erased else [*alike, *others]
+    drawn = alike if len(others) <= less else [*alike, *others]
     if {line.call_id: line for line in drawn} != recorded:
         yield from _rebuild_findings(left, drawn)
 
