@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.lake.keys import MasterKey
 from loopwright.lake.store import Lake
 from support.local_worlds import Loopwright
@@ -60,6 +61,18 @@ def test_a_whole_assistant_message_is_kept_as_it_is(
     message = '{"role": "assistant", "tool_calls": []}'
     loopwright("feedback", call_id, "--correct", message)
     assert held(lake)["correction"]["text"] == message
+
+
+def test_the_delivery_of_the_endpoint_redacts_feedback_too(
+    loopwright: Loopwright, lake: Lake, call_id: str, project: Path
+) -> None:
+    for endpoint in ("chat", "客服聊天"):
+        spec = {"endpoint": endpoint, "lake": "main", "redaction": {"detectors": ["email"]}}
+        name = f"d{len(endpoint)}"
+        DaemonFolder(project / ".loopwright/default").deliveries.put(Declared(name, "me", spec))
+    assert loopwright("feedback", call_id, "--comment", "write to bob@example.com")[0] == 0
+    text = held(lake)["comment"]["text"]
+    assert text.startswith("write to [EMAIL_")
 
 
 @pytest.mark.parametrize(

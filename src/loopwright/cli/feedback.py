@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,10 @@ from loopwright.errors import LoopwrightError
 
 if TYPE_CHECKING:
     from loopwright.cli.recorded_data import RecordedData, RecordedLake
+    from loopwright.engine.workspace import Workspace
+    from loopwright.lake.store import Lake
+
+Row = dict[str, Any]
 
 _SOURCES = click.Choice(["human", "app", "judge"])
 
@@ -48,14 +52,12 @@ def command(
     """Attach scores, labels or a corrected answer to a recorded call. @- reads standard input."""
     from loopwright.cli.acting import caller
     from loopwright.cli.recorded_data import recorded_data
-    from loopwright.gateway.settings import Role as ActingRole
     from loopwright.lake.feedback import given
     from loopwright.lake.ingest import append_feedback
     from loopwright.lake.keys import Role
 
     workspace = options.workspace()
     who = caller(options, workspace)
-    who.must_be(ActingRole.STANDARD, "give feedback")
     values = dict(_values(score, label, good, correction, comment))
     if not values:
         raise click.UsageError("say something: --score, --label, --good, --correct or --comment")
@@ -68,8 +70,22 @@ def command(
             "author": who.name or actor(),
             "ts": workspace.clock.now(),
         }
-        append_feedback(place.open(Role.STANDARD), given(values, name=name, about=about))
+        lake = place.open(Role.STANDARD)
+        clean = _redactor(workspace, lake, endpoint)
+        append_feedback(lake, [clean(row) for row in given(values, name=name, about=about)])
     say(f"{', '.join(values)} on {call_id}: kept in Lake/{place.name}.")
+
+
+def _redactor(workspace: Workspace, lake: Lake, endpoint: str) -> Callable[[Row], Row]:
+    """What the delivery of the call's endpoint does to text, done to feedback as well."""
+    from loopwright.daemon.configuring import deliveries_of
+    from loopwright.daemon.declared import DaemonFolder
+    from loopwright.gateway.feedback import redacted
+    from loopwright.gateway.redaction import redactor
+
+    delivery = deliveries_of(DaemonFolder(workspace.state_dir)).get(endpoint)
+    clean = redactor(delivery.redaction, lake.hash_keys) if delivery else None
+    return lambda row: redacted(row, clean) if clean else row
 
 
 def _values(

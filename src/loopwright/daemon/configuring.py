@@ -52,11 +52,7 @@ def configured(folder: DaemonFolder, project: DaemonProject, secrets: Secrets) -
     digests = KeyDigests(folder.path)
     principals, problems = digests.principals(project.principals, secrets.resolve)
     digests.save()
-    deliveries = {
-        endpoint: _delivery(one)
-        for one in folder.deliveries.all()
-        if one.spec.get("enabled", True) and (endpoint := _name(one.spec["endpoint"]))
-    }
+    deliveries = deliveries_of(folder)
     endpoints, declared = {}, tuple(folder.endpoints.all())
     for one in declared:
         try:
@@ -76,6 +72,15 @@ def configured(folder: DaemonFolder, project: DaemonProject, secrets: Secrets) -
         limits=_limits(project),
     )
     return Configured(settings, declared, lakes, problems)
+
+
+def deliveries_of(folder: DaemonFolder) -> dict[str, Delivery]:
+    """The deliveries that are switched on, by endpoint."""
+    return {
+        endpoint: _delivery(one)
+        for one in folder.deliveries.all()
+        if one.spec.get("enabled", True) and (endpoint := _name(one.spec["endpoint"]))
+    }
 
 
 def _endpoint(declared: Declared, delivery: Delivery | None, secrets: Secrets) -> Endpoint:
