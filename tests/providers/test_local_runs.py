@@ -108,10 +108,19 @@ def test_lines_are_counted_before_they_are_imported(world: LocalWorld) -> None:
     counted = adapter.estimate(target, None)
     assert counted.rows == Range.exact(750)
     assert counted.notes[:2] == (
-        "a.jsonl: openai-chat, 100 of the first 100 lines are calls",
-        "b.jsonl.gz: openai-chat, 1 of the first 50 lines is a call; "
+        "a.jsonl: openai-chat, 100 of the first 100 lines",
+        "b.jsonl.gz: openai-chat, 1 of 50 lines; "
         "left out: request.messages is not a list of messages (49)",
     )
+
+
+def test_many_files_are_told_by_their_format(world: LocalWorld) -> None:
+    names = [f"{number}.jsonl" for number in range(9)]
+    for name in names:
+        write_lines(world.folder / name, [line(1), b"{"])
+    target = world.target("CallImport", "x", lake="main", files=names)
+    estimate = world.adapter("CallImport").estimate(target, None)
+    assert estimate.notes[0] == "9 files: openai-chat, 9 of 18 lines; left out: not valid JSON (9)"
 
 
 def test_the_lines_of_a_large_file_are_inferred_from_its_beginning(

@@ -54,6 +54,16 @@ def look(path: Path, *, format: str = AUTO, mapping: FieldPaths | None = None) -
     return Look(found, len(lines), calls, Counter({str(why): n for why, n in reasons.items()}))
 
 
+def sum_of(looks: Sequence[Look]) -> Look:
+    """What several files of one format say together."""
+    return Look(
+        format=looks[0].format,
+        lines=sum(look.lines for look in looks),
+        calls=sum(look.calls for look in looks),
+        left_out=sum((look.left_out for look in looks), Counter()),
+    )
+
+
 def beside(folder: Path, name: str) -> bytes | None:
     """What a file under the folder holds; None when it is not there or longer than a line may be.
 

@@ -7,11 +7,14 @@ their name or in the folder `data`, as copying the log's prefix gives them.
 from __future__ import annotations
 
 import gzip
+import zlib
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
 
+from loopwright.lake.jsonl import LONGEST_LINE
 from loopwright.lake.shapes import anthropic, converse
 from loopwright.lake.shapes.base import (
     BadLineError,
@@ -148,9 +151,10 @@ def _completed(line: Any, beside: Beside) -> Any:
 
 def _read(content: bytes) -> Any:
     try:
-        plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-        return orjson.loads(plain)
-    except (OSError, EOFError, ValueError) as error:
+        packed = content.startswith(b"\x1f\x8b")
+        with gzip.open(BytesIO(content)) as file:
+            return orjson.loads(file.read(LONGEST_LINE + 1) if packed else content)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BadLineError("the body beside the log is not JSON") from error
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loopwright.lake.jsonl import CutShortError, numbered_lines
+from loopwright.lake.looking import LINES, Look, look, sum_of
+from loopwright.lake.shapes.mapped import FieldPaths
 from loopwright.providers.base import Estimate, Range
-
-if TYPE_CHECKING:
-    from loopwright.lake.looking import Look
 
 _COUNTED_BYTES = 16 << 20
 """A file up to this size on disk is counted; of a larger one this much is read."""
 _REASONS_TOLD = 2
+_FILES_NAMED = 8
 
 
 def estimate_lines(
@@ -25,27 +24,35 @@ def estimate_lines(
 
     Raises LakeError when one cannot be read or its format not be told.
     """
-    from loopwright.lake.looking import look
-    from loopwright.lake.shapes.mapped import FieldPaths
-
     fields = FieldPaths(mapping) if mapping else None
-    notes, total = [], Range.exact(0)
+    looks = [(path.name, look(path, format=format, mapping=fields)) for path in paths]
+    total = Range.exact(0)
     for path in paths:
-        found = look(path, format=format, mapping=fields)
         total += _counted(path)
-        if found.lines:
-            notes.append(f"{path.name}: {_words(found)}")
-    return Estimate(rows=total, notes=(*notes, "calls that the lake has already add nothing"))
+    notes = (*_notes(looks), "calls that the lake has already add nothing")
+    return Estimate(rows=total, notes=notes)
+
+
+def _notes(looks: Sequence[tuple[str, Look]]) -> Iterator[str]:
+    """A note a file, or of many files a note a format."""
+    seen = [(name, found) for name, found in looks if found.lines]
+    if len(seen) <= _FILES_NAMED:
+        yield from (f"{name}: {_words(found)}" for name, found in seen)
+        return
+    by_format: dict[str, list[Look]] = {}
+    for _, found in seen:
+        by_format.setdefault(found.format.name, []).append(found)
+    for same in by_format.values():
+        yield f"{len(same):,} file{'s' if len(same) > 1 else ''}: {_words(sum_of(same))}"
 
 
 def _words(look: Look) -> str:
-    """E.g. `langfuse, 2 of the first 3 lines are calls; left out: prompt not stored (1)`."""
-    of = f"of the first {look.lines} lines" if look.lines > 1 else "of 1 line"
-    are = "is a call" if look.calls == 1 else "are calls"
+    """E.g. `litellm, 98 of the first 100 lines; left out: prompt not stored (2)`."""
+    first = "the first " if look.lines >= LINES else ""
     reasons = [f"{why} ({count})" for why, count in look.left_out.most_common(_REASONS_TOLD)]
     more = ", ..." if len(look.left_out) > _REASONS_TOLD else ""
     left = f"; left out: {', '.join(reasons)}{more}" if reasons else ""
-    return f"{look.format.name}, {look.calls} {of} {are}{left}"
+    return f"{look.format.name}, {look.calls:,} of {first}{look.lines:,} lines{left}"
 
 
 def _counted(path: Path) -> Range:

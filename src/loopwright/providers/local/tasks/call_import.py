@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def _outputs(result: ImportResult, added: int, storage: str) -> dict[str, Any]:
             f"{line.file}:{line.line}: {line.reason}" for line in result.bad[:_BAD_LINES_TOLD]
         ],
         "noCalls": dict(result.no_calls),
-        "formats": {file.name: file.format for file in result.files},
+        "formats": dict(sorted(Counter(file.format for file in result.files).items())),
         "digest": digest(sorted(file.sha256 for file in result.files)),
     }
 
@@ -78,7 +79,7 @@ def _message(outputs: dict[str, Any]) -> str:
         parts.append(f"{outputs['duplicates']:,} there already")
     if no_calls := outputs["noCalls"]:
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in no_calls.items())
-        parts.append(f"{sum(no_calls.values()):,} no calls: {reasons}")
+        parts.append(f"{sum(no_calls.values()):,} are no calls: {reasons}")
     if bad := outputs["bad"]:
         more = "; ..." if bad > len(outputs["badLines"]) else ""
         named = "; ".join(outputs["badLines"])
