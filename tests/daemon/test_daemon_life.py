@@ -155,6 +155,27 @@ def test_keys_are_rotated_without_a_pause_and_never_kept(
             assert not [one for one in secrets if one.encode() in path.read_bytes()], path
 
 
+def test_a_lake_under_another_key_is_delivered_into_by_the_same_daemon(
+    project: ServedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.path / "alice").write_text("the-key-of-alice")
+    (project.path / "loopwright.yaml").write_text(
+        "gateway: {listen: '127.0.0.1:0'}\n"
+        "principals: [{name: alice, role: admin, key: {file: alice}}]\n"
+    )
+    project.apply()
+    before = facts(project.folder)
+    monkeypatch.setenv("NEXT_MASTER", "6b" * 32)
+    assert project.run("lake", "rotate", "--new-key", "env:NEXT_MASTER")[0] == 0
+    with pytest.raises(openai.AuthenticationError):
+        ask(project, "still only for whom it was")
+    assert ask(project, "on", key="the-key-of-alice") == "on"
+    assert flushed(project)
+    assert facts(project.folder) == before
+    assert '"calls": 1' in project.run("lake", "status", "--json")[1]
+    assert project.run("lake", "audit")[0] == 0
+
+
 def test_what_is_declared_anew_is_followed_without_a_restart(
     project: ServedProject, upstream: MockUpstream
 ) -> None:

@@ -95,7 +95,6 @@ class LakeAdapter:
                 doomed.rename(aside)  # gone at once, however long removing takes
                 shutil.rmtree(aside)
             known_lakes(self._places).remove(place.storage)
-            Serving(self._places).lake_moved_on(place.storage, None)
         return Operation(key, external_id=observed.external_id)
 
     def poll(self, target: Target, operation: Operation) -> Operation:
@@ -183,7 +182,8 @@ class LakeAdapter:
         place.write_settings(settings)
         facts = {"masterKey": settings.master_key}
         known_lakes(self._places).put(Receipt(place.storage, settings.owner, facts=facts))
-        Serving(self._places).lake_moved_on(place.storage, settings.master_key)
+        serving = Serving(self._places)
+        serving.lake_moved_on(settings.owner, place.storage, settings.master_key)
 
 
 def _observed(place: LakePlace) -> Observed | None:

@@ -82,10 +82,10 @@ def _opens(place: LakePlace, key: MasterKey) -> bool:
 
 def _remember(place: LakePlace, reference: dict[str, str], places: Places) -> None:
     """In the lake's folder, in the environment's list of lakes, and for the daemon."""
+    serving = Serving(places)
     if settings := place.settings():
         place.write_settings(replace(settings, master_key=reference))
         facts = {"masterKey": reference}
         known_lakes(places).put(Receipt(place.storage, settings.owner, facts=facts))
-    serving = Serving(places)
-    serving.lake_moved_on(place.storage, reference)
+        serving.lake_moved_on(settings.owner, place.storage, reference)
     serving.followed()

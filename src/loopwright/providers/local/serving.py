@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loopwright.daemon.client import DaemonClient
-from loopwright.daemon.declared import DaemonFolder
+from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.daemon.presence import Presence
 from loopwright.daemon.project import write_project
 from loopwright.daemon.starting import start, start_failure
@@ -46,8 +46,6 @@ class Serving:
 
     def followed(self) -> Status | None:
         """The status once a daemon has read what is declared; None while none serves."""
-        places = self.places
-        write_project(self.folder.path, places.project, places.file, places.variables)
         client = DaemonClient.of(self.folder.path)
         try:
             return client.reload(self._secrets()) if client else None
@@ -60,6 +58,8 @@ class Serving:
         Waits for as long as a daemon usually takes to start: an apply that does not wait itself
         leaves something behind that answers.
         """
+        places = self.places
+        write_project(self.folder.path, places.project, places.file, places.variables)
         until = time.monotonic() + _START_SECONDS
         while True:
             operation, status = self._step(operation, may_start=may_start)
@@ -81,14 +81,12 @@ class Serving:
         if facts and facts.detached and self.folder.is_idle:
             DaemonClient.to(facts).stop()
 
-    def lake_moved_on(self, storage: str, key: Mapping[str, str] | None) -> None:
-        """A lake has this master key from now on; None: it is gone."""
-        for lake in self.folder.lakes.all():
-            if lake.spec["storage"] == storage:
-                if key is None:
-                    self.folder.lakes.remove(lake.name)
-                else:
-                    self.folder.lakes.put(replace(lake, spec={**lake.spec, "masterKey": dict(key)}))
+    def lake_moved_on(self, owner: str, storage: str, key: Mapping[str, str]) -> None:
+        """A lake that calls are delivered into lies here now, under this master key."""
+        name = owner.rpartition("/")[2]
+        if self.folder.lakes.get(name):
+            spec = {"storage": storage, "masterKey": dict(key)}
+            self.folder.lakes.put(Declared(name, "", spec))
 
     def _step(self, operation: Operation, *, may_start: bool) -> tuple[Operation, Status]:
         """Start a daemon, or look how far it is."""
