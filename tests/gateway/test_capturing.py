@@ -7,6 +7,7 @@ import gzip
 import itertools
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -426,6 +427,16 @@ def test_large_calls_are_redacted_beside_the_loop() -> None:
 
     assert asyncio.run(call()) > 3
     assert row(log)["redactions"] == {"phone": 40_000}
+
+
+def test_a_pattern_that_never_ends_holds_up_no_other_call() -> None:
+    log = ListLog()
+    slow = Redaction(patterns={"slow": re.compile(r"(x+x+)+y")})
+    parts = [{"role": "user", "content": "x" * 3_000} for _ in range(60)]
+    run(log, arrived=arrival({"messages": parts}), into=delivery(redaction=slow))
+    contents = {message["content"] for message in row(log)["request"]["messages"]}
+    assert len(contents) == 1
+    assert contents.pop().startswith("[SLOW_")
 
 
 @given(

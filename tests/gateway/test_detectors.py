@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from loopwright.gateway.detectors import detectors
 from loopwright.gateway.number_detectors import luhn
+from loopwright.gateway.own_patterns import Patience, SlowPatternError
 
 ALL = ("email", "phone", "idCard", "bankCard", "apiKey", "ip")
 ID = "11010519491231002X"
@@ -106,6 +107,7 @@ def test_other_numbers_stay(text: str) -> None:
         (CARD, "bankCard", CARD),
         ("6222 0212 3456 7890 128", "bankCard", CARD),
         ("4111-1111-1111-1111", "bankCard", "4111111111111111"),
+        ("4111.1111.1111.1111", "bankCard", "4111111111111111"),
         ("3782 822463 10005", "bankCard", "378282246310005"),
         ("alice.o'hara+x@mail.example.co.uk", "email", "alice.o'hara+x@mail.example.co.uk"),
         ("Alice%40Example.COM", "email", "alice@example.com"),
@@ -196,11 +198,21 @@ def test_no_pattern_looks_again_and_again_at_a_long_text(unit: str) -> None:
     assert time.process_time() - began < 10
 
 
-def test_an_own_pattern_that_never_ends_is_stopped_and_hides_the_whole_text() -> None:
-    catastrophic = re.compile(r"(x+x+)+y")
-    text = "x" * 5_000
-    (one,) = list(detectors((), {"own": catastrophic})[0](text))
-    assert (one.start, one.end, one.name) == (0, len(text), "own")
+CATASTROPHIC = re.compile(r"(x+x+)+y")
+
+
+def test_an_own_pattern_that_takes_long_is_given_up_where_others_wait() -> None:
+    with pytest.raises(SlowPatternError, match="own"):
+        list(detectors((), {"own": CATASTROPHIC})[0]("x" * 5_000))
+
+
+def test_an_own_pattern_that_never_ends_hides_the_whole_text() -> None:
+    patience = Patience(0.2)
+    (detect,) = detectors((), {"own": CATASTROPHIC}, patience)
+    for _ in range(1_000):  # it is not even tried any more when no time is left
+        (one,) = detect("x" * 5_000)
+        assert (one.start, one.end, one.name) == (0, 5_000, "own")
+    assert patience.left == 0
 
 
 def test_own_patterns_keep_their_flags() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from loopwright.gateway.own_patterns import SlowPatternError
 from loopwright.gateway.redaction import Redactor, redactor
 from loopwright.gateway.settings import Redaction
 from loopwright.lake.exchange import HashKeys
@@ -163,6 +164,12 @@ def test_a_value_gets_the_same_mark_however_it_is_written() -> None:
     assert text("ORD-12345678").startswith("[ORDER_NO_")
 
 
+def test_own_patterns_may_mean_wide_signs() -> None:
+    clean = clean_of(patterns={"customer": re.compile(r"客户：\d+")})
+    assert text("客户：７７", clean).startswith("[CUSTOMER_")
+    assert text("客户：77 Ａ", clean).endswith("] Ａ")
+
+
 def test_marks_of_another_lake_are_other_marks() -> None:
     other = redactor(Redaction(ALL), HashKeys(subject=b"s" * 32, content=b"d" * 32))
     assert other is not None
@@ -237,9 +244,19 @@ def test_tokens_of_logprobs_do_not_spell_what_was_replaced() -> None:
     assert FULL.value({"logprobs": harmless}, Counter()) == {"logprobs": harmless}
 
 
+def test_vectors_stay_and_what_is_no_vector_is_looked_at() -> None:
+    vector = [0.12345678901234567, -1.5]
+    assert FULL.value({"embedding": vector}, Counter()) == {"embedding": vector}
+    plain = clean_of(*ALL)
+    assert plain.value(vector, Counter()) is vector
+    assert plain.value([1.5, 13800138000.0], Counter())[1] != 13800138000.0
+
+
 def test_a_pattern_that_never_ends_costs_the_text_and_not_the_call() -> None:
     clean = clean_of(patterns={"slow": re.compile(r"(x+x+)+y")})
-    assert re.fullmatch(r"\[SLOW_[0-9a-f]{8}\]", text("x" * 4000, clean))
+    with pytest.raises(SlowPatternError):
+        text("x" * 4000, clean)
+    assert re.fullmatch(r"\[SLOW_[0-9a-f]{8}\]", text("x" * 4000, clean.patient()))
 
 
 @pytest.mark.parametrize("lone", ["\ud800", "a\udfff@example.com"])

@@ -17,6 +17,7 @@ import orjson
 
 from loopwright.errors import CaptureError
 from loopwright.gateway.answers import Said
+from loopwright.gateway.own_patterns import SlowPatternError
 from loopwright.gateway.redaction import Redactor, redactor
 from loopwright.gateway.settings import Delivery
 from loopwright.lake.capture.call_log import CallLog
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SESSION_HEADER = "x-loopwright-session"
 """Where the session is found unless the delivery names another header."""
 
-_LARGE = 256 << 10  # redacting more than this takes longer than other calls should wait
+_LARGE = 64 << 10  # redacting more than this takes longer than other calls should wait
 _LONGEST_ID = 256
 _SUBJECT_FIELDS = ("user", "safety_identifier")
 _TOO_DEEP = b'{"unreadable":"nested too deeply"}'
@@ -77,9 +78,14 @@ class Record:
 
     async def _made(self, said: Said, end: End) -> CapturedCall:
         clean = redactor(self._delivery.redaction, self._log.hash_keys)
-        if clean is not None and len(self._arrival.body) + said.size > _LARGE:
-            return await asyncio.to_thread(self._call, clean, said, end)
-        return self._call(clean, said, end)
+        if clean is None:
+            return self._call(None, said, end)
+        try:
+            if len(self._arrival.body) + said.size <= _LARGE:
+                return self._call(clean, said, end)
+        except SlowPatternError:
+            pass  # again, where it holds nobody up
+        return await asyncio.to_thread(self._call, clean.patient(), said, end)
 
     def _call(self, clean: Redactor | None, said: Said, end: End) -> CapturedCall:
         """The record: what is text in it redacted, in its columns, too."""

@@ -1,8 +1,7 @@
 """What is looked for in text before it is stored: built-in detectors by name, own patterns.
 
-A detector gives the places it finds and what stands there in one plain form, so that a value
-written in two ways is known as one. All work in time linear in the text; own patterns have a
-time limit. What becomes of the places is `redaction`'s.
+All work in time linear in the text. What becomes of the places is `redaction`'s; numbers are
+told apart in `number_detectors`.
 """
 
 from __future__ import annotations
@@ -10,26 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-import regex
-
+from loopwright.gateway.findings import Detect, Finding
 from loopwright.gateway.number_detectors import Number, bank_card, id_card, numbers, phone
-
-
-class Finding(NamedTuple):
-    """`name` of the detector, and the value between `start` and `end` in its plain form."""
-
-    start: int
-    end: int
-    name: str
-    value: str
-
-
-Detect = Callable[[str], Iterator[Finding]]
-
-PATTERN_SECONDS = 0.05
-"""How long an own pattern may look at one text; after that the text counts as found whole."""
+from loopwright.gateway.own_patterns import Patience, own_pattern
 
 _LONGEST_LOCAL = 64
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+")
@@ -95,17 +78,20 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNING = (":", "=")
-_LONG = 64 << 10  # worth letting other threads go on meanwhile
 _SHORTEST_KEY = 16
 
 
-def detectors(names: Sequence[str], patterns: Mapping[str, re.Pattern[str]]) -> tuple[Detect, ...]:
+def detectors(
+    names: Sequence[str],
+    patterns: Mapping[str, re.Pattern[str]],
+    patience: Patience | None = None,
+) -> tuple[Detect, ...]:
     """The built-in detectors of these names, and one for each own pattern, by its label."""
     chosen = {kind: check for kind, check in _NUMBERS.items() if kind in names}
     return (
         *(detect for kind, detect in _BUILT_IN.items() if kind in names),
         *([_numeric(chosen)] if chosen else ()),
-        *(_own(label, pattern) for label, pattern in patterns.items()),
+        *(own_pattern(label, pattern, patience) for label, pattern in patterns.items()),
     )
 
 
@@ -175,13 +161,6 @@ _NUMBERS: Mapping[str, Callable[[Number], str | None]] = {
     "idCard": id_card,
     "bankCard": bank_card,
 }
-_FLAGS: Mapping[int, int] = {
-    re.ASCII: regex.ASCII,
-    re.IGNORECASE: regex.IGNORECASE,
-    re.MULTILINE: regex.MULTILINE,
-    re.DOTALL: regex.DOTALL,
-    re.VERBOSE: regex.VERBOSE,
-}
 
 
 def _numeric(checks: Mapping[str, Callable[[Number], str | None]]) -> Detect:
@@ -190,23 +169,5 @@ def _numeric(checks: Mapping[str, Callable[[Number], str | None]]) -> Detect:
             for name, check in checks.items():
                 if (value := check(number)) is not None:
                     yield Finding(number.start, number.end, name, value)
-
-    return detect
-
-
-def _own(label: str, pattern: re.Pattern[str]) -> Detect:
-    """Python's own engine cannot be stopped, so the pattern runs in one that can."""
-    flags = sum(same for flag, same in _FLAGS.items() if pattern.flags & flag)
-    compiled = regex.compile(pattern.pattern, flags)
-
-    def detect(text: str) -> Iterator[Finding]:
-        try:
-            for found in compiled.finditer(
-                text, timeout=PATTERN_SECONDS, concurrent=len(text) > _LONG
-            ):
-                if found.start() < found.end():
-                    yield Finding(found.start(), found.end(), label, found.group())
-        except TimeoutError:
-            yield Finding(0, len(text), label, text)
 
     return detect

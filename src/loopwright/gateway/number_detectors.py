@@ -117,7 +117,9 @@ def bank_card(number: Number) -> str | None:
     Digits after a decimal point, and times in milliseconds, are no cards.
     """
     digits, groups = number.digits, number.groups
-    if not 13 <= len(digits) <= _MOST_DIGITS or digits[-1] == "X" or "." in number.written:
+    if not 13 <= len(digits) <= _MOST_DIGITS or digits[-1] == "X":
+        return None
+    if "." in number.written and len(groups) < 4:
         return None
     if digits[0] in "01" and not (len(digits) == 15 and digits.startswith("1800")):
         return None

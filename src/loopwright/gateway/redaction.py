@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from loopwright.gateway.detectors import Detect, Finding, detectors
+from loopwright.gateway.detectors import detectors
+from loopwright.gateway.escapes import escapes_in, unescaped
+from loopwright.gateway.findings import Finding, without_overlaps
+from loopwright.gateway.own_patterns import Patience
 from loopwright.gateway.settings import Redaction
 from loopwright.lake.exchange import HashKeys
 
@@ -24,9 +26,8 @@ _SHORTEST = 6  # of what built-in detectors find
 _SMALLEST = 10**9
 _MARK_BYTES = 4
 _MOST_NAMES = 4096
+_PATIENCE = 0.5  # seconds that own patterns may take for one call in a thread
 _NESTED = 3  # JSON in a string in JSON in a string: deeper than clients go
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\"\\/bfnrt]))")
-_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ＠．＋－（）]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _BINARY = re.compile(r"data:[A-Za-z0-9/+.;=-]{0,100};base64,[A-Za-z0-9+/=_-]*")
@@ -34,13 +35,24 @@ _UNQUOTED_MARK = re.compile(r"(?<=[\[:,\s])(\[[A-Z0-9_]+_[0-9a-f]{8}\])(?=\s*[,\
 
 
 class Redactor:
-    """Replaces what `detect` finds. `counts` are added to: how many places by detector."""
+    """Replaces what is found. `counts` are added to: how many places by detector.
 
-    def __init__(self, detect: Sequence[Detect], *, keys: HashKeys, has_own: bool) -> None:
-        self._detect = detect
+    Its methods raise SlowPatternError when an own pattern takes longer than other calls can wait:
+    then a `patient` one is for a thread.
+    """
+
+    def __init__(
+        self, redaction: Redaction, *, keys: HashKeys, patience: Patience | None = None
+    ) -> None:
+        self._redaction = redaction
+        self._detect = detectors(redaction.detectors, redaction.patterns, patience)
         self._keys = keys
-        self._has_own = has_own
+        self._has_own = bool(redaction.patterns)
         self._plain_names: set[str] = set()
+
+    def patient(self) -> Redactor:
+        """The same for one call, with time for own patterns, and an end to it."""
+        return Redactor(self._redaction, keys=self._keys, patience=Patience(_PATIENCE))
 
     def value(self, value: Any, counts: Counter[str]) -> Any:
         """A JSON value with every text, key and whole number in it redacted.
@@ -58,6 +70,8 @@ class Redactor:
                 for name, one in value.items()
             }
         if kind is list:
+            if not self._has_own and _is_vector(value):
+                return value
             return [self.value(one, counts) for one in value]
         if kind is int or kind is float:
             return self._number(value, counts)
@@ -118,22 +132,24 @@ class Redactor:
         at: list[int] | None = None
         inner = text
         for _ in range(_NESTED):
-            if "\\" not in inner or not _ESCAPE.search(inner):
+            if not escapes_in(inner):
                 break
-            inner, within = _unescaped(inner)
+            inner, within = unescaped(inner)
             at = [at[place] for place in within] if at else within
             for start, end, name, value in self._detected(inner):
                 found.append(Finding(at[start], at[end], name, value))
         return [known for one in found if (known := _snapped(one, at))] if at else found
 
     def _detected(self, text: str) -> list[Finding]:
-        if not text.isascii() and _WIDE.search(text):
-            text = text.translate(_NARROW)
-        return [finding for detect in self._detect for finding in detect(text)]
+        found = [finding for detect in self._detect for finding in detect(text)]
+        if not text.isascii() and _WIDE.search(text):  # own patterns may mean the wide signs
+            narrow = text.translate(_NARROW)
+            found += [finding for detect in self._detect for finding in detect(narrow)]
+        return found
 
     def _replaced(self, text: str, found: list[Finding], counts: Counter[str]) -> str:
         pieces, end = [], 0
-        for finding in _apart(found):
+        for finding in without_overlaps(found):
             pieces += [text[end : finding.start], self._mark(finding)]
             counts[finding.name] += 1
             end = finding.end
@@ -155,7 +171,12 @@ def redactor(redaction: Redaction, keys: HashKeys) -> Redactor | None:
 def _redactor(
     names: tuple[str, ...], patterns: tuple[tuple[str, re.Pattern[str]], ...], keys: HashKeys
 ) -> Redactor:
-    return Redactor(detectors(names, dict(patterns)), keys=keys, has_own=bool(patterns))
+    return Redactor(Redaction(names, dict(patterns)), keys=keys)
+
+
+def _is_vector(values: list[Any]) -> bool:
+    """Whether these are the numbers of an embedding: too many and too small to look at each."""
+    return set(map(type, values)) == {float} and -_SMALLEST < min(values) <= max(values) < _SMALLEST
 
 
 @lru_cache(maxsize=256)
@@ -163,41 +184,6 @@ def _label(name: str) -> str:
     """idCard -> ID_CARD"""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"[^A-Z0-9]+", "_", spaced.upper()).strip("_") or "REDACTED"
-
-
-def _apart(found: list[Finding]) -> list[Finding]:
-    """The same places without overlaps: what overlaps becomes one, named as the longest of it."""
-    apart: list[Finding] = []
-    longest = 0
-    for finding in sorted(found, key=lambda one: (one.start, -one.end)):
-        size = finding.end - finding.start
-        if not apart or finding.start >= apart[-1].end:
-            apart.append(finding)
-            longest = size
-            continue
-        known = apart[-1]
-        named = finding if size > longest else known
-        longest = max(longest, size)
-        end = max(known.end, finding.end)
-        apart[-1] = Finding(known.start, end, named.name, named.value)
-    return apart
-
-
-def _unescaped(text: str) -> tuple[str, list[int]]:
-    """The text with JSON's escapes undone, and where each of its characters begins in `text`."""
-    pieces: list[str] = []
-    at: list[int] = []
-    end = 0
-    for escape in _ESCAPE.finditer(text):
-        pieces += [text[end : escape.start()], _escaped(escape)]
-        at.extend(range(end, escape.start() + 1))
-        end = escape.end()
-    at.extend(range(end, len(text) + 1))
-    return "".join([*pieces, text[end:]]), at
-
-
-def _escaped(escape: re.Match[str]) -> str:
-    return chr(int(escape[1], 16)) if escape[1] else _ESCAPED.get(escape[2], escape[2])
 
 
 def _snapped(finding: Finding, at: list[int]) -> Finding | None:
