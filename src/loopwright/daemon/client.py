@@ -5,7 +5,6 @@ Loads neither the gateway nor the lake, since every plan of a local endpoint ask
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +62,8 @@ class DaemonClient:
     def _call(
         self, method: str, path: str, body: Any = None, *, seconds: float = _SECONDS
     ) -> dict[str, Any]:
+        import http.client  # half of what a plan would load, and often nobody is asked
+
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             connection.request(
