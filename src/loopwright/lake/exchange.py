@@ -102,7 +102,9 @@ def token_counts(operation: str, request: Json, response: Json) -> dict[str, Any
 
     Estimated from the text when the provider counted nothing. Takes any JSON objects.
     """
-    return _tokens(response.get("usage"), turn(operation, request, response))
+    in_vectors = operation == "embeddings"
+    counted = _counted(response.get("usage"), answers_in_vectors=in_vectors)
+    return counted or _estimated(turn(operation, request, response))
 
 
 def _columns(operation: str, request: Json, response: Json, *, keys: HashKeys) -> dict[str, Any]:
@@ -167,15 +169,26 @@ def _outcome(response: Json) -> dict[str, Any]:
 
 
 def _tokens(usage: Any, told: Turn) -> dict[str, Any]:
-    if isinstance(usage, dict):
-        answers = 0 if told.answers_in_vectors else _count(usage, "completion_tokens")
-        counted = (_count(usage, "prompt_tokens"), answers)
-        if None not in counted:
-            found = {"input_tokens": counted[0], "output_tokens": counted[1]}
-            for column, (part, name) in _USAGE_DETAILS.items():
-                if part in usage:
-                    found[column] = _count(usage[part], name)
-            return found | {"tokens_estimated": False}
+    counted = _counted(usage, answers_in_vectors=told.answers_in_vectors)
+    return counted or _estimated(told)
+
+
+def _counted(usage: Any, *, answers_in_vectors: bool) -> dict[str, Any] | None:
+    """What the provider counted; None when it did not count both sides."""
+    if not isinstance(usage, dict):
+        return None
+    read = _count(usage, "prompt_tokens")
+    written = 0 if answers_in_vectors else _count(usage, "completion_tokens")
+    if read is None or written is None:
+        return None
+    found: dict[str, Any] = {"input_tokens": read, "output_tokens": written}
+    for column, (part, name) in _USAGE_DETAILS.items():
+        if part in usage:
+            found[column] = _count(usage[part], name)
+    return found | {"tokens_estimated": False}
+
+
+def _estimated(told: Turn) -> dict[str, Any]:
     return {
         "input_tokens": sum(map(content_tokens, told.texts_in())),
         "output_tokens": sum(map(content_tokens, told.texts_out())),
