@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+_FORM = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _SOON = 0.25
 _MANY = 512
 
@@ -29,7 +30,7 @@ class AccessLog:
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Take a line. Never fails a call."""
-        self._lines.append(orjson.dumps(facts, default=str, option=orjson.OPT_APPEND_NEWLINE))
+        self._lines.append(orjson.dumps(facts, option=_FORM))
         if len(self._lines) >= _MANY:
             self.flush()
         elif self._timer is None:

@@ -41,10 +41,15 @@ class Exchange:
     @cached_property
     def headers(self) -> dict[str, str]:
         """Lower-case names; what came more than once is joined as HTTP says."""
-        found: dict[str, str] = {}
-        for raw_name, raw_value in self.scope["headers"]:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "replace")
-            found[name] = f"{found[name]}, {value}" if name in found else value
+        pairs = [
+            (name.decode("latin-1"), value.decode("utf-8", "replace"))
+            for name, value in self.scope["headers"]
+        ]
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            found = {}
+            for name, value in pairs:
+                found[name] = f"{found[name]}, {value}" if name in found else value
         return found
 
     async def body(self, limit: int) -> bytes:

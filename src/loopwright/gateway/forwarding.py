@@ -6,7 +6,7 @@ import asyncio
 import io
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -23,8 +23,7 @@ _PAUSE = 0.1  # seconds before the same upstream is asked again
 _UNAVAILABLE = 503
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is to be asked of whichever upstream is chosen."""
 
     endpoint: str
@@ -51,7 +50,6 @@ def new_session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None),
-        skip_auto_headers=("User-Agent",),
     )
 
 

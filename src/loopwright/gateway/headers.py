@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from multidict import CIMultiDict
+from functools import lru_cache
 
 from loopwright.gateway.identifiers import TraceContext
 
@@ -25,34 +24,33 @@ _OURS, _OURS_RAW = "x-loopwright-", b"x-loopwright-"
 
 def upward(
     headers: Mapping[str, str], *, authorization: str | None, trace: TraceContext
-) -> CIMultiDict[str]:
+) -> dict[str, str]:
     """What the upstream is told. No key of a client, no trace of who the client is.
 
     Compression is not asked for: what is compressed is held back, and cannot be recorded.
     """
-    dropped = _NOT_UP
-    if "connection" in headers:
-        named = [name.strip().lower() for name in headers["connection"].split(",")]
-        dropped = dropped.union(named)
-    kept = [
-        (name, value)
-        for name, value in headers.items()
-        if name not in dropped and not name.startswith(_OURS)
-    ]
-    kept.append(("accept-encoding", "identity"))
-    kept.append(("traceparent", trace.traceparent))
+    hop = headers.get("connection")
+    named = {name.strip().lower() for name in hop.split(",")} if hop else ()
+    kept = {name: value for name, value in headers.items() if _goes_up(name) and name not in named}
+    kept["accept-encoding"] = "identity"
+    kept["traceparent"] = trace.traceparent
     if authorization is not None:
-        kept.append(("authorization", authorization))
-    if "content-type" not in headers:
-        kept.append(("content-type", "application/json"))
-    return CIMultiDict(kept)
+        kept["authorization"] = authorization
+    kept.setdefault("content-type", "application/json")
+    return kept
+
+
+@lru_cache(maxsize=1024)
+def _goes_up(name: str) -> bool:
+    return name not in _NOT_UP and not name.startswith(_OURS)
 
 
 def downward(raw: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
     """What the client is told of the upstream's answer."""
-    lowered = [(name.lower(), value) for name, value in raw]
-    return [
-        (name, value)
-        for name, value in lowered
-        if name not in _NOT_DOWN and not name.startswith(_OURS_RAW)
-    ]
+    return [(name.lower(), value) for name, value in raw if _goes_down(name)]
+
+
+@lru_cache(maxsize=1024)
+def _goes_down(name: bytes) -> bool:
+    lowered = name.lower()
+    return lowered not in _NOT_DOWN and not lowered.startswith(_OURS_RAW)

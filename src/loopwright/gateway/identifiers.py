@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
+from random import getrandbits
+from typing import NamedTuple
 
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 
@@ -19,8 +20,7 @@ def uuid7(milliseconds: int | None = None) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(NamedTuple):
     """W3C trace context of one call: the caller's trace, or a new one, and our span in it."""
 
     trace_id: str
@@ -35,8 +35,8 @@ class TraceContext:
 
 def continued(traceparent: str | None) -> TraceContext:
     """A span in the trace that `traceparent` names; in a new one when it is absent or wrong."""
-    span = os.urandom(8).hex()
+    span = f"{getrandbits(64) or 1:016x}"
     found = _PARENT.fullmatch(traceparent) if traceparent else None
     if found and found[1] != "ff" and int(found[2], 16) and int(found[3], 16):
         return TraceContext(found[2], span, found[4])
-    return TraceContext(os.urandom(16).hex(), span)
+    return TraceContext(f"{getrandbits(128) or 1:032x}", span)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from time import perf_counter, time_ns
 from typing import Any
 
-from loopwright.clock import to_text
 from loopwright.gateway.capturing import Timings
 from loopwright.gateway.identifiers import uuid7
 from loopwright.gateway.routing import Work
@@ -50,7 +49,7 @@ class Notes:
     def line(self, *, method: str, path: str, status: int, sent: int) -> dict[str, Any]:
         """The request's line in the access log."""
         facts: dict[str, Any] = {
-            "time": to_text(datetime.fromtimestamp(self.ts / 1_000_000, UTC)),
+            "time": datetime.fromtimestamp(self.ts / 1_000_000, UTC),
             "call_id": self.call_id,
             "method": method,
             "path": path[:200],

@@ -7,6 +7,7 @@ secrets are the owner's.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ class GatewayServer:
         except BaseException:
             await self._session.close()
             raise
+        gc.freeze()  # what is loaded by now stays: looking through it again and again costs calls
 
     @property
     def address(self) -> tuple[str, int]:
