@@ -9,8 +9,9 @@ import dataset_calls as made
 import pytest
 
 from loopwright.errors import DatasetError, LakeKeyError
-from loopwright.lake.estimating import estimate
 from loopwright.lake.condition import Condition
+from loopwright.lake.estimating import estimate
+from loopwright.lake.ingest import append_feedback
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.lines import Lines
 from loopwright.lake.snapshot import Snapshot
@@ -69,6 +70,64 @@ def test_a_filter_matches_exactly_the_calls_it_names(
     lake: Lake, chosen: dict[str, Any], expected: set[int]
 ) -> None:
     assert matched(lake.snapshot(), **chosen) == expected
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"tags": {"team": "red"}}, set(range(10))),
+        ({"tags": {"team": "red", "city": "x"}}, set()),
+        ({"tokens": {"input": {"min": 90}}}, set(range(90, 100))),
+        ({"tokens": {"total": {"min": 15, "max": 16}}}, {10, 11}),  # five of output each
+        ({"tokens": {"output": {"max": 4}}}, set()),
+        ({"outcomes": ["ok"]}, set(range(100))),
+        ({"outcomes": ["timeout"]}, set()),
+        ({"feedback": [{"name": "score", "atLeast": 0.5}]}, {2, 3}),
+        ({"feedback": [{"name": "score", "atMost": 0.5}]}, {1, 2}),
+        ({"feedback": [{"name": "score", "equals": 1}]}, {3}),
+        ({"feedback": [{"name": "score"}, {"name": "queue", "equals": "card"}]}, {2}),
+        ({"feedback": [{"name": "good", "equals": True}]}, {4}),
+        ({"feedback": [{"name": "good", "equals": False}]}, {5}),
+        ({"feedback": [{"name": "good", "equals": True, "source": "app"}]}, {5}),
+        ({"feedback": [{"name": "good", "atLeast": 0}]}, set()),
+        ({"feedback": [{"name": "unheard"}]}, set()),
+        ({"feedback": [{"name": "good"}], "endpoints": ["chat"], "where": "input_tokens < 9"}, {5}),
+    ],
+)  # fmt: skip
+def test_a_filter_asks_for_tags_tokens_outcomes_and_feedback(
+    judged: Lake, chosen: dict[str, Any], expected: set[int]
+) -> None:
+    assert matched(judged.snapshot(), **chosen) == expected
+
+
+@pytest.fixture(scope="module")
+def judged(lake: Lake) -> Lake:
+    """Scores of 1 to 3, a label of 2, and opinions of 4 and 5 that changed; the newest last."""
+    said = [
+        (1, "score", {"kind": "float", "value_num": 0.25}),
+        (2, "score", {"kind": "float", "value_num": 0.5}),
+        (3, "score", {"kind": "float", "value_num": 1.0}),
+        (2, "queue", {"kind": "label", "value_label": "card"}),
+        (1, "queue", {"kind": "label", "value_label": "other"}),
+        (4, "good", {"kind": "bool", "value_bool": False}),
+        (4, "good", {"kind": "bool", "value_bool": True}),
+        (5, "good", {"kind": "bool", "value_bool": True, "source": "app"}),
+        (5, "good", {"kind": "bool", "value_bool": False}),
+    ]
+    rows = [
+        {
+            "feedback_id": f"f{number}",
+            "call_id": f"call-{call:02}",
+            "ts": made.START + made.timedelta(days=3, minutes=number),
+            "endpoint": "chat",
+            "name": name,
+            "source": "human",
+            **value,
+        }
+        for number, (call, name, value) in enumerate(said)
+    ]
+    append_feedback(lake, rows[::-1])
+    return lake
 
 
 def test_a_cut_inside_a_file_hides_what_came_later(lake: Lake) -> None:

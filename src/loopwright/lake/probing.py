@@ -38,7 +38,8 @@ class Probe:
 
     @cached_property
     def wording(self) -> frozenset[int]:
-        """Runs of words that many prompts share: a template's, which make no two calls alike."""
+        """Runs of words that a tenth of the prompts share: a template's, which make no two calls
+        alike. What is repeated that often as a whole is told by its other words, if it has any."""
         counted = Counter(run for prompt in self.prompts for run in runs_of(prompt))
         if len(self.prompts) < _LEAST:
             return frozenset()
