@@ -7,8 +7,7 @@ Columns, hashes and bytes are `exchange`'s. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = Mapping[str, Any]
 
@@ -16,8 +15,7 @@ _SYSTEM_ROLES = ("system", "developer")
 _NO_MEDIA = ("text", "refusal")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(NamedTuple):
     """One exchange: `prompt` and `answers` as they are hashed, and what is counted.
 
     `texts_in` and `texts_out` give texts, or token ids where the client sent those.
