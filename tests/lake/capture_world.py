@@ -106,12 +106,12 @@ class SpoilableDisk(SpoolDisk):
 
     def cut_power(self, spool: Path, *, torn: float) -> None:
         """Leave what was synced, and of the rest a share `torn`, ending in garbage."""
-        for place in [path for path in spool.iterdir() if path.is_dir()]:
-            shutil.rmtree(place)
-        for folder, names in self._durable_names.items():
-            Path(folder).mkdir(exist_ok=True)
+        there = {str(path) for path in spool.glob("*/")}
+        for folder in there | self._durable_names.keys():
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(folder).mkdir()
             (Path(folder) / "lock").write_text(_REBOOTED)
-            for name, file in names.items():
+            for name, file in self._durable_names.get(folder, {}).items():
                 kept, written = self._durable.get(file, b""), self._written.get(file, b"")
                 more = written[len(kept) : len(kept) + int((len(written) - len(kept)) * torn)]
                 garbage = b"\x00" * len(more[-3:])

@@ -8,7 +8,7 @@ atomic write, and destroying a partition's keys closes every copy of its files.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -78,11 +78,19 @@ class KeyStore:
         self._use(self._read())
 
     @classmethod
-    def create(cls, path: Path, *, lake_id: str, master: MasterKey, disk: Disk) -> None:
-        """Write a store with fresh lake secrets and no partitions."""
+    def create(
+        cls,
+        path: Path,
+        *,
+        lake_id: str,
+        master: MasterKey,
+        disk: Disk,
+        shared: Mapping[LakeSecret, bytes] | None = None,
+    ) -> None:
+        """Write a store with no partitions and fresh lake secrets, but for the `shared` ones."""
+        made = {kind: secrets.token_bytes(KEY_BYTES) for kind in LakeSecret} | dict(shared or {})
         sealed = {
-            kind: master.seal(secrets.token_bytes(KEY_BYTES), name=f"{lake_id}/{kind}")
-            for kind in LakeSecret
+            kind: master.seal(secret, name=f"{lake_id}/{kind}") for kind, secret in made.items()
         }
         _write(path, KeyFile(lake_id, master.id, sealed, {}), disk)
 
@@ -107,6 +115,10 @@ class KeyStore:
         if kind not in self._file.secrets:
             raise LakeKeyError(f"{self.path} has no key {kind}: an older version made it")
         return self._master.open(self._file.secrets[kind], name=f"{self._file.lake}/{kind}")
+
+    def hash_secrets(self) -> dict[LakeSecret, bytes]:
+        """What hashes of subjects and contents are keyed with; for a lake that shares them."""
+        return {kind: self.secret(kind) for kind in (LakeSecret.SUBJECT, LakeSecret.CONTENT)}
 
     def key_ids(self) -> dict[str, str]:
         """Partition -> id of its keys, sorted by partition."""

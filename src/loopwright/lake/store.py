@@ -74,11 +74,13 @@ class Lake:
         role: Role = Role.ADMIN,
         visibility_delay: timedelta = timedelta(0),
         retention: Retention = KEPT_FOR_GOOD,
+        hashed_like: Lake | None = None,
         clock: Clock | None = None,
         disk: Disk | None = None,
     ) -> Self:
         """Make a lake in `root`, or open the one that is there and give it these times.
 
+        One that is made `hashed_like` another hashes subjects and contents as that one does.
         Raises LakeIntegrityError over calls whose `lake.json` is lost; else as `open`.
         """
         clock, disk = clock or SystemClock(), disk or Disk()
@@ -96,7 +98,13 @@ class Lake:
                 )
             else:
                 settings = Settings.fresh(at=clock.now())
-                KeyStore.create(_key_file(root), lake_id=settings.id, master=master, disk=disk)
+                KeyStore.create(
+                    _key_file(root),
+                    lake_id=settings.id,
+                    master=master,
+                    disk=disk,
+                    shared=hashed_like.keys.hash_secrets() if hashed_like else None,
+                )
             timed = settings.timed(visibility_delay=visibility_delay, retention=retention)
             if not held or timed != settings:
                 timed.write(root, disk)
@@ -192,18 +200,22 @@ class Lake:
             key_ids=self.keys.key_ids(),
         )
 
-    def verify(self) -> list[str]:
-        """Compare every file with the manifest, byte for byte; each finding names a file."""
+    def verify(self, *, strays: bool = True) -> list[str]:
+        """Compare every file with the manifest, byte for byte; each finding names a file.
+
+        `strays`: name leftovers of crashed writes too. While others write, merge or erase, what
+        they are at may be found: hold `writing` to be sure.
+        """
         if broken := self.manifest.findings():
             return broken
         files = self.manifest.head().files
-        strays = (
+        left = (
             f"{path} is not in the manifest"
-            for path in sorted(self.stray_files(files))
+            for path in sorted(self.stray_files(files) if strays else ())
             if not is_temporary(self.root / path)
         )
         found = (self._finding(file) for file in files)
-        return [*filter(None, found), *strays, *self.audit.findings()]
+        return [*filter(None, found), *left, *self.audit.findings()]
 
     def stray_files(self, files: Collection[LakeFile]) -> set[str]:
         """Files of tables that no commit names: what a crashed or running write left."""

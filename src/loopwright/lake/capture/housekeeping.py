@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from loopwright.clock import Clock
 from loopwright.errors import LakeError
 from loopwright.lake.batch import Batch
+from loopwright.lake.clearing import clear
 from loopwright.lake.compaction import compact
 from loopwright.lake.retention import enforce
 from loopwright.lake.store import Lake
@@ -65,6 +66,10 @@ class Housekeeping:
         self._days.clear()
 
     def _let_go(self, now: datetime) -> None:
+        """Also of what processes that died left behind, at the beginning above all."""
         kept = self._lake.retention
         if kept.text is not None or kept.metadata is not None:
             enforce(self._lake, text=kept.text, metadata=kept.metadata, now=now)
+        else:
+            with self._lake.writing() as head:
+                clear(self._lake, head)
