@@ -232,6 +232,7 @@ def test_pictures_are_passed_over_and_what_surrounds_them_is_not() -> None:
     picture = "data:image/png;base64," + "QUJD13800138000" * 3
     clean = text(f"{picture} of a@example.com")
     assert clean.startswith(picture + " of [EMAIL_")
+    assert "alice" not in text("data:text/plain;base64,alice@example.com")
 
 
 def test_tokens_of_logprobs_do_not_spell_what_was_replaced() -> None:

@@ -22,7 +22,7 @@ from loopwright.gateway.own_patterns import Patience
 from loopwright.gateway.settings import Redaction
 from loopwright.lake.exchange import HashKeys
 
-_SHORTEST = 6  # of what built-in detectors find
+_SHORTEST, _SHORTEST_KEY = 6, 16  # of what built-in detectors find
 _SMALLEST = 10**9
 _MARK_BYTES = 4
 _MOST_NAMES = 4096
@@ -30,7 +30,7 @@ _PATIENCE = 0.5  # seconds that own patterns may take for one call in a thread
 _NESTED = 3  # JSON in a string in JSON in a string: deeper than clients go
 _WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ＠．＋－（）]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_BINARY = re.compile(r"data:[A-Za-z0-9/+.;=-]{0,100};base64,[A-Za-z0-9+/=_-]*")
+_BINARY = re.compile(r"data:[A-Za-z0-9/+.;=-]{0,100};base64,[A-Za-z0-9+/=_-]*+(?![@%.:])")
 _UNQUOTED_MARK = re.compile(r"(?<=[\[:,\s])(\[[A-Z0-9_]+_[0-9a-f]{8}\])(?=\s*[,\]}])")
 
 
@@ -79,7 +79,7 @@ class Redactor:
 
     def text(self, text: str, counts: Counter[str]) -> str:
         """The text with what was found replaced."""
-        if len(text) < _SHORTEST and not self._has_own:
+        if not self._has_own and (len(text) < _SHORTEST or _is_word(text)):
             return text
         if ";base64," in text:
             return self._around_binary(text, counts)
@@ -172,6 +172,11 @@ def _redactor(
     names: tuple[str, ...], patterns: tuple[tuple[str, re.Pattern[str]], ...], keys: HashKeys
 ) -> Redactor:
     return Redactor(Redaction(names, dict(patterns)), keys=keys)
+
+
+def _is_word(text: str) -> bool:
+    """Letters alone, and fewer than any key has."""
+    return len(text) < _SHORTEST_KEY and text.isalpha()
 
 
 def _is_vector(values: list[Any]) -> bool:
