@@ -17,7 +17,8 @@ from loopwright.cli.chatting import Conversation
 from loopwright.daemon.presence import Facts, Presence
 from loopwright.errors import LoopwrightError
 from loopwright.gateway.principals import key_hash
-from loopwright.gateway.settings import Endpoint, Principal, Role, Settings, Upstream
+from loopwright.gateway.settings import Endpoint, Principal, Role, Settings, Tls, Upstream
+from support.certificates import certificate
 from support.gateways import RunningGateway, gateway_in_thread
 from support.upstreams import MockUpstream, chat, event, streamed, upstream_in_thread
 
@@ -140,6 +141,23 @@ def test_what_is_wrong_is_said_in_a_line(served: Served, monkeypatch: pytest.Mon
     assert "export LOOPWRIGHT_API_KEY=" in err
     monkeypatch.setenv("LOOPWRIGHT_API_KEY", "alices-key")
     assert served.chat("support", "with her key")[1].strip() == "with her key"
+
+
+def test_tls_is_spoken_with_the_gateways_own_certificate_alone(
+    served: Served, tmp_path: Path
+) -> None:
+    tls = Tls(tmp_path / "gateway.crt", tmp_path / "gateway.pem")
+    for path, data in zip((tls.cert, tls.key), certificate("gateway"), strict=True):
+        path.write_bytes(data)
+    support = Endpoint(name="support", upstreams=(Upstream(served.upstream.url, "teacher"),))
+    served.gateway.reload(Settings(port=0, endpoints={"support": support}, tls=tls))
+    talk = Conversation(served.gateway.url, "support", certificate=tls.cert)
+    assert talk.base.startswith("https://")
+    assert "".join(talk.ask("in private")).strip() == "in private"
+    other = tmp_path / "other.crt"
+    other.write_bytes(certificate("another")[0])
+    with pytest.raises(LoopwrightError, match="certificate"):
+        list(Conversation(served.gateway.url, "support", certificate=other).ask("to whom?"))
 
 
 def test_an_answer_that_was_broken_off_stays_in_the_conversation(served: Served) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import http.client
 import json
 import ssl
@@ -17,14 +16,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from loopwright.errors import GatewayError
 from loopwright.gateway.principals import key_hash
 from loopwright.gateway.server import GatewayServer
 from loopwright.gateway.settings import Limits, Principal, Role, Settings, Tls
+from support.certificates import certificate
 from support.gateways import (
     DELIVERY,
     RunningGateway,
@@ -181,7 +179,7 @@ def test_tls_is_served_renewed_and_switched_on_and_off(
     tmp_path: Path, upstream: MockUpstream
 ) -> None:
     chat = endpoint("chat", upstream.url)
-    first, second = certificate(tmp_path, "first"), certificate(tmp_path, "second")
+    first, second = certificate("first"), certificate("second")
     served = Tls(tmp_path / "cert.pem", tmp_path / "key.pem")
     install(first, served)
     with gateway_in_thread(settings_of(chat, tls=served)) as gateway:
@@ -309,31 +307,6 @@ def test_health_is_told_without_a_key_on_this_machine(upstream: MockUpstream) ->
         assert call(f"{gateway.url}/healthz").json == {"status": "ok"}
         assert call(f"{gateway.url}/metrics").status == 200
         assert call(f"{gateway.url}/v1/models").status == 401
-
-
-def certificate(folder: Path, name: str) -> tuple[bytes, bytes]:
-    """A certificate of its own for 127.0.0.1, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        made.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )
 
 
 def install(pair: tuple[bytes, bytes], tls: Tls) -> None:
