@@ -456,6 +456,32 @@ def test_whatever_upstreams_send_is_recorded_as_json(
     assert isinstance(row(log)["response"], dict | list | int | float | str | bool | None)
 
 
+FIELDS = "model messages user metadata session_id prompt input tools stream role content".split()
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2**62) | st.floats(allow_nan=False) | PLANTED,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)
+    ),
+    max_leaves=15,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=6),
+    st.sampled_from(["chat", "completion", "embeddings"]),
+    st.booleans(),
+)
+def test_whatever_clients_ask_is_recorded(
+    request: dict[str, Any], operation: str, redacts: bool
+) -> None:
+    log = ListLog()
+    asked = arrival(request, operation=operation, model_requested=request.get("model"))
+    run(log, arrived=asked, into=delivery(redaction=SECRETS if redacts else Redaction()))
+    assert log.lost == []
+    if not redacts:
+        assert log.calls[0].request == orjson.dumps(request)
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake.create(tmp_path / "lake", master=MasterKey(b"\x07" * 32))

@@ -98,7 +98,7 @@ class Record:
             "model_requested": arrival.model_requested,
         }
         for name, text in named.items():
-            if text:
+            if isinstance(text, str) and text:
                 columns[name] = (clean.text(text, counts) if clean else text)[:_LONGEST_ID]
         if subject is not None:
             columns["subject_key"] = self._log.hash_keys.subject_key(subject)
