@@ -456,7 +456,8 @@ def test_whatever_upstreams_send_is_recorded_as_json(
     assert isinstance(row(log)["response"], dict | list | int | float | str | bool | None)
 
 
-FIELDS = "model messages user metadata session_id prompt input tools stream role content".split()
+WORDS = "model messages user metadata session_id prompt input tools stream role content"
+FIELDS = WORDS.split()
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers(0, 2**62) | st.floats(allow_nan=False) | PLANTED,
     lambda inner: (
