@@ -122,6 +122,13 @@ def test_what_an_apply_understood_holds_until_the_project_file_changes(tmp_path:
     assert DaemonProject.read(folder, {}).gateway == applied.gateway
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"folder": "..", "project": {"gateway": 1}}'])
+def test_a_damaged_project_says_which_file(text: str, tmp_path: Path) -> None:
+    (tmp_path / "project.json").write_text(text)
+    with pytest.raises(DaemonError, match=r"project\.json is damaged"):
+        DaemonProject.read(tmp_path, {})
+
+
 def test_a_project_may_be_moved(tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     state = Path(".loopwright") / "default" / "daemon"

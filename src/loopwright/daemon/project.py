@@ -37,14 +37,16 @@ class DaemonProject:
     @classmethod
     def read(cls, daemon_folder: Path, environ: Mapping[str, str]) -> Self:
         """As it is now. Raises DaemonError when no apply has ever said where the project lies."""
-        said = _read(daemon_folder / "project.json")
-        folder = (daemon_folder / said["folder"]).resolve()
-        project = None
-        if _digest(folder) != said["read"]:
-            variables = Variables(cli=said["variables"], environment=environ)
-            project = _from_file(folder, said["environment"], variables)
-        if project is None:
+        path = daemon_folder / "project.json"
+        said = _read(path)
+        try:
+            folder = (daemon_folder / said["folder"]).resolve()
             project = Project.model_validate(said["project"])
+            if _digest(folder) != said["read"]:
+                variables = Variables(cli=said["variables"], environment=environ)
+                project = _from_file(folder, said["environment"], variables) or project
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(path) from error
         return cls(folder, project.gateway, tuple(project.principals))
 
 
@@ -97,5 +99,9 @@ def _read(path: Path) -> dict[str, Any]:
             "no apply has said yet what the daemon is to serve", hint="run `loopwright apply`"
         ) from error
     except orjson.JSONDecodeError as error:
-        raise DaemonError(f"{path} is damaged", hint="remove it and apply again") from error
+        raise _damaged(path) from error
     return said
+
+
+def _damaged(path: Path) -> DaemonError:
+    return DaemonError(f"{path} is damaged", hint="remove it and apply again")
