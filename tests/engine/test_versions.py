@@ -77,6 +77,9 @@ def test_version_of_adds_to_the_same_name_and_latest_means_the_newest_of_both(
     project: TestProject,
 ) -> None:
     more = dataset("more", ratio=0.4, target={"versionOf": "Dataset/sft"})
+    plan = project.plan(datasets(0.2, more, job()))
+    labels = {str(one.address): one.revision for one in plan.changes if "Dataset" in str(one)}
+    assert (labels["Dataset/sft"], labels["Dataset/more"]) == ("v1", "v2")
     assert project.apply(datasets(0.2, more, job())).exit_code == ExitCode.DONE
     numbers = [(thing.name, thing.outputs["version"]) for thing in project.world.objects("Dataset")]
     assert numbers == [("sft", 1), ("sft", 2)]
@@ -85,6 +88,11 @@ def test_version_of_adds_to_the_same_name_and_latest_means_the_newest_of_both(
     assert newest.outputs["version"] == 2
     assert _trained_on(project) == newest.outputs["digest"]
     assert project.plan(datasets(0.2, more, job())).is_empty
+    both_edited = project.plan(
+        datasets(0.3, dataset("more", ratio=0.5, target={"versionOf": "Dataset/sft"}))
+    )
+    labels = {str(one.address): one.revision for one in both_edited.pending}
+    assert (labels["Dataset/sft"], labels["Dataset/more"]) == ("v3", "v4")
 
 
 def test_a_version_that_another_maker_gave_can_be_pinned(project: TestProject) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.graph import Graph, Link
-from loopwright.planning.outlook import find_revision, makers_of, revision_digest
+from loopwright.planning.outlook import find_revision, makers_of, revision_digest, version_of
 from loopwright.providers.base import Resolved, Target
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Resource
@@ -109,7 +109,7 @@ class Targets:
             revision = find_revision(record, label)
             if record is None or revision is None:
                 continue
-            version = int(revision.outputs.get("version", revision.number))
+            version = version_of(revision)
             if best is None or version > best[0]:
                 best = (version, record, revision)
         if best is not None:

@@ -36,6 +36,11 @@ def revision_digest(revision: Revision) -> str:
     return str(revision.outputs.get("digest") or revision.fingerprint)
 
 
+def version_of(revision: Revision) -> int:
+    """The number its provider gave, which several resources may count together; else ours."""
+    return int(revision.outputs.get("version", revision.number))
+
+
 def fingerprint(resource: Resource, inputs: Mapping[str, str], files: Mapping[str, str]) -> str:
     """Identity of a run: everything that decides its result."""
     return digest(
@@ -150,8 +155,7 @@ def _newest(
     ]
     if not found:
         return _unknown(makers[0], outlooks[makers[0]])
-    best = max(found, key=lambda revision: int(revision.outputs.get("version", revision.number)))
-    return revision_digest(best)
+    return revision_digest(max(found, key=version_of))
 
 
 def _unknown(address: Address, outlook: Outlook) -> Unknown:

@@ -13,13 +13,14 @@ from typing import Any
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change, Drift, Obstacle, Unknown
 from loopwright.planning.doubt import both_ways_out, is_in_doubt
-from loopwright.planning.outlook import revision_digest
+from loopwright.planning.outlook import revision_digest, version_of
 from loopwright.planning.plan import Plan, Quiet
 from loopwright.planning.promotion import decide_promotion, effective_spec, promoted_fields
 from loopwright.planning.prospects import Prospects
 from loopwright.planning.removal import decide_removals, guard_pruning, order_removals
 from loopwright.planning.runs import decide_run
 from loopwright.planning.selecting import chosen
+from loopwright.planning.series import AllSeries
 from loopwright.planning.situation import Situation
 from loopwright.planning.standing import Decision, because, decide_standing
 from loopwright.planning.totals import envelope, totals
@@ -50,6 +51,7 @@ class Planner:
             if (record := situation.record(address)) is not None
         }
         self.prospects = Prospects(situation, self.records)
+        self._series = AllSeries(self.graph.resources.values())
         self._drift: list[Drift] = []
         self._quiet: list[Quiet] = []
         self._changes: dict[Address, Change] = {}
@@ -144,6 +146,10 @@ class Planner:
         else:
             self.prospects.enter(resource, self._changes[address])
 
+    def _record(self, address: Address) -> Record | None:
+        """Also of what is recorded and not declared."""
+        return self.records.get(address) or self.situation.record(address)
+
     def _moved(self, change: Change) -> Change:
         old = self.situation.moved.get(change.address)
         if old is None:
@@ -184,7 +190,8 @@ class Planner:
                 for path, value in unknown.items()
                 if path in self.prospects.decisive(address)
             }
-            decision = decide_run(self.situation, resource, decisive, open_inputs)
+            number = self._series.next_version(address, self._record, self._changes)
+            decision = decide_run(self.situation, resource, decisive, open_inputs, number=number)
         else:
             decision = self._standing(resource, {**decisive, **ids}, unknown)
         self._drift.extend(decision.drift)
@@ -232,7 +239,7 @@ class Planner:
             record = self.records.get(targets[path]) if path in targets else None
             for revision in record.revisions if record else ():
                 if isinstance(value, str) and value and revision_digest(revision).endswith(value):
-                    return f"{targets[path]} v{revision.number}"
+                    return f"{targets[path]} v{version_of(revision)}"
             return value
 
         fields = tuple(

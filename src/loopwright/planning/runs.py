@@ -9,7 +9,7 @@ from datetime import timedelta
 from loopwright.clock import from_text
 from loopwright.planning.change import Action, Change, Drift, DriftClass, Obstacle, Unknown
 from loopwright.planning.diff import compare
-from loopwright.planning.outlook import fingerprint
+from loopwright.planning.outlook import fingerprint, version_of
 from loopwright.planning.situation import Situation
 from loopwright.planning.standing import Decision, because
 from loopwright.providers.base import FieldChange
@@ -25,6 +25,7 @@ class _Context:
     record: Record | None
     inputs: Mapping[str, str]
     unknown: Mapping[str, Unknown]
+    number: int
     base: Change
 
 
@@ -33,8 +34,13 @@ def decide_run(
     resource: Resource,
     inputs: Mapping[str, str],
     unknown: Mapping[str, Unknown],
+    *,
+    number: int,
 ) -> Decision:
-    """`inputs` are the decisive ones; with any of them unknown the fingerprint is too."""
+    """`inputs` are the decisive ones; with any of them unknown the fingerprint is too.
+
+    `number` is what a new revision would be called.
+    """
     address = resource.address
     files = situation.file_digests.get(address, {})
     known = "" if unknown else fingerprint(resource, inputs, files)
@@ -46,9 +52,9 @@ def decide_run(
         desired=resource.desired(),
         estimate=situation.estimates.get(address),
         external_id=record.external_id if record else "",
-        revision=label(record.newest.number if record and record.newest else 0),
+        revision=label(version_of(record.newest) if record and record.newest else 0),
     )
-    context = _Context(situation, resource, record, inputs, unknown, base)
+    context = _Context(situation, resource, record, inputs, unknown, number, base)
     if str(address) in situation.selection.replaces:
         return Decision(_run(context, "asked for by --replace"))
     if not known:
@@ -77,7 +83,7 @@ def _decide_known(context: _Context) -> Decision:
         return _decide_current(context, current)
     done = _finished(record, base.fingerprint)
     if done is not None and not context.resource.overwrites:
-        shown = label(_shown(done))
+        shown = label(version_of(done))
         return Decision(
             replace(base, action=Action.REUSE, revision=shown, reason=f"{shown} is the same run")
         )
@@ -109,7 +115,7 @@ def _decide_current(context: _Context, current: Revision) -> Decision:
     address = context.resource.address
     if address in observed and observed[address] is None and current.external_id:
         drift = Drift(address, DriftClass.GONE, before=current.external_id)
-        reason = f"{label(_shown(current))} is gone: deleted outside"
+        reason = f"{label(version_of(current))} is gone: deleted outside"
         return Decision(_run(context, reason), (drift,))
     due = _data_trigger(context, current)
     if due is not None:
@@ -129,7 +135,7 @@ def _decide_current(context: _Context, current: Revision) -> Decision:
             reason=because(edited),
         )
         return Decision(change)
-    return Decision(replace(context.base, revision=label(_shown(current))))
+    return Decision(replace(context.base, revision=label(version_of(current))))
 
 
 def _policy_edits(context: _Context) -> tuple[FieldChange, ...]:
@@ -145,13 +151,13 @@ def _data_trigger(context: _Context, current: Revision) -> Decision | None:
         age = context.situation.now - from_text(current.finished_at or current.started_at)
         if age >= timedelta(seconds=parse_duration(trigger.every)):
             return Decision(
-                _run(context, f"{label(_shown(current))} is older than {trigger.every}")
+                _run(context, f"{label(version_of(current))} is older than {trigger.every}")
             )
     if trigger.min_new_calls and context.base.estimate and context.base.estimate.failed:
         return Decision(_unable(context, context.base, context.base.estimate.failed))
     arrived = context.base.estimate.new_calls if context.base.estimate else None
     if trigger.min_new_calls and arrived is not None and arrived >= trigger.min_new_calls:
-        reason = f"+{arrived:,} calls since {label(_shown(current))}"
+        reason = f"+{arrived:,} calls since {label(version_of(current))}"
         return Decision(_run(context, reason))
     return None
 
@@ -175,14 +181,13 @@ def _decide_failed(context: _Context, failed: Revision) -> Change:
 
 
 def _run(context: _Context, reason: str) -> Change:
-    number = (context.record.newest.number if context.record and context.record.newest else 0) + 1
     estimate = context.base.estimate
     change = replace(
         context.base,
         action=Action.RUN,
         reason=reason,
         fields=_edits(context),
-        revision=label(number),
+        revision=label(context.number),
         external_id="",
     )
     if estimate and estimate.failed:
@@ -261,10 +266,6 @@ def _finished(record: Record, wanted: str) -> Revision | None:
 
 def _is_failed(revision: Revision) -> bool:
     return revision.status in (RunStatus.FAILED, RunStatus.CANCELLED)
-
-
-def _shown(revision: Revision) -> int:
-    return int(revision.outputs.get("version", revision.number))
 
 
 def label(number: int) -> str:
