@@ -68,6 +68,11 @@ def project(
     for query in ("SELECT 1", f"SELECT count(*) FROM calls WHERE request LIKE '%{ALICE}%'"):
         history.add(Ran(at="2026-01-01T00:00:00Z", who="me", lake="main", query=query))
     (tmp_path / "calls.jsonl").unlink()
+    key = MasterKey.from_file(tmp_path / ".loopwright/keys/main.key")
+    with Lake.open(tmp_path / "lake", master=key).audit.opening(
+        purpose="sql", query={"query": f"SELECT request FROM calls WHERE request LIKE '{ALICE}'"}
+    ):
+        pass
     capsys.readouterr()
     return tmp_path
 
@@ -106,7 +111,7 @@ def test_a_plan_tells_all_that_would_go_and_changes_nothing(
         ("export", 5, True),
         ("version", 5, True),
     ]
-    assert (told["queries"], told["importedFiles"]) == (1, ["calls.jsonl"])
+    assert (told["queries"], told["importedFiles"]) == (2, ["calls.jsonl"])
     code, words, _ = loopwright("erase", "--subject", ALICE, "--plan")
     assert code == 0
     assert "Lake main: 5 calls and 0 rows of feedback go" in words
@@ -148,7 +153,8 @@ def test_what_was_made_of_the_calls_says_so_afterwards(
     )
     code, out, _ = loopwright("plan", str(project / "all.yaml"))
     assert "Export/out" not in out.partition("No changes")[0]
-    assert list(History(project / ".loopwright/default/sql/history.jsonl").all()) == [1]
+    history = History(project / ".loopwright/default/sql/history.jsonl").all()
+    assert history[2].query == "SELECT count(*) FROM calls WHERE request LIKE '%[erased]%'"
 
 
 def test_the_same_file_does_not_bring_them_back(loopwright: Loopwright, project: Path) -> None:

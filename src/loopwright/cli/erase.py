@@ -14,6 +14,10 @@ from loopwright.errors import DecisionNeededError
 
 if TYPE_CHECKING:
     from loopwright.cli.erasing import ErasurePlan
+    from loopwright.engine.workspace import Workspace
+
+
+_LOCK_SECONDS = 30.0
 
 
 @click.command()
@@ -54,7 +58,7 @@ def command(
             plan = erasure.plan(workspace.state().records(), Role.READER)
             say_json(plan_json(plan)) if as_json else say("\n".join(_told(plan)))
             return
-        with session(workspace, "erase") as opened:
+        with session(workspace, "erase", wait_seconds=_LOCK_SECONDS) as opened:
             erasure.settle(Role.ADMIN)
             plan = erasure.plan(opened.records(), Role.ADMIN)
             if not as_json:
@@ -68,10 +72,17 @@ def command(
         say(receipt.read_text(encoding="utf-8").rstrip())
     else:
         say(f"Erased. The receipt is {receipt}.")
+        for name in _other_environments(workspace):
+            note(f"Environment {name} may have datasets and exports of its own: erase there too.")
         note(
             "Copies of keys/store.json from before open the old files still: destroy them, or "
             "rotate the master key and destroy the old one."
         )
+
+
+def _other_environments(workspace: Workspace) -> list[str]:
+    states = workspace.state_dir.parent.glob("*/state.db")
+    return sorted(path.parent.name for path in states if path.parent != workspace.state_dir)
 
 
 def _confirm() -> None:
@@ -108,6 +119,6 @@ def _told(plan: ErasurePlan) -> Iterator[str]:
             revision = f" v{touched.revision}" if touched.revision else ""
             yield f"{touched.address}{revision}: made from them; it is marked, make it anew"
     if plan.queries:
-        yield f"query history: {plan.queries:,} queries that quote the id are cut out"
+        yield f"query history and audit logs: {plan.queries:,} lines no longer quote the id"
     for file in plan.files:
         yield f"file {file}: calls were imported from it; it stays as it is"

@@ -76,7 +76,7 @@ class ErasurePlan:
     copies: tuple[Copy, ...]
     touched: tuple[Touched, ...]
     queries: int
-    """Lines of the query history that quote the subject's id."""
+    """Lines of the query history and of the lakes' audit logs that quote the subject's id."""
     files: tuple[str, ...]
     """Files that calls were imported from; they stay as they are."""
 
@@ -120,7 +120,7 @@ class Erasure:
             found=found,
             copies=copies,
             touched=tuple(downstream(records, _roots(found, copies, records))),
-            queries=self._history.quoting(self._subject) if self._subject else 0,
+            queries=self._quoted(role),
             files=tuple(_imported(records, found)),
         )
 
@@ -129,10 +129,10 @@ class Erasure:
         from loopwright.lake.erasure import finish
 
         _refuse_running(session.records())
-        if self._subject:
-            self._history.forget(self._subject)
+        self._forget_quotes(role)
+        places = {one.place.storage: one.place for one in plan.found}.values()
         journals = [
-            (place, journal) for place, lake in self._opened(role) for journal in self._erased(lake)
+            (place, journal) for place in places for journal in self._erased(place.open(role))
         ]
         call_ids = plan.call_ids.union(*(journal.calls for _, journal in journals))
         name, at = self._name([journal for _, journal in journals])
@@ -160,9 +160,18 @@ class Erasure:
                 if traces.call_ids:
                     yield FoundIn(place, traces, inference)
 
-    def _opened(self, role: Role) -> Iterator[tuple[RecordedLake, Lake]]:
-        for place, _ in self._lakes:
-            yield place, place.open(role)
+    def _quoted(self, role: Role) -> int:
+        if not self._subject:
+            return 0
+        audits = (place.open(role).audit for place, _ in self._lakes)
+        in_audits = sum(audit.quoting(self._subject) for audit in audits)
+        return self._history.quoting(self._subject) + in_audits
+
+    def _forget_quotes(self, role: Role) -> None:
+        if self._subject:
+            self._history.forget(self._subject)
+            for place, _ in self._lakes:
+                place.open(role).audit.forget(self._subject)
 
     def _erased(self, lake: Lake) -> list[Journal]:
         from loopwright.lake.erasure import erase, resume

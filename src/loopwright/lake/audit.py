@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ import orjson
 from loopwright.clock import Clock, from_text, to_text
 from loopwright.errors import LakeError
 from loopwright.lake.disk import Disk
+
+_ERASED = "[erased]"
+_PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,19 @@ class AuditLog:
             for one in found.values()
         ]
 
+    def quoting(self, word: str) -> int:
+        """How many openings have this word in their query."""
+        return sum(line != without(line, word) for line in self._content().splitlines())
+
+    def forget(self, word: str) -> None:
+        """Take a word out of every query, durably; each opening stays on record."""
+        with self._alone():
+            lines = self._content().splitlines()
+            kept = [without(line, word) for line in lines]
+            if kept != lines:
+                content = b"".join(line + b"\n" for line in kept)
+                self._disk.write_atomic(self._path, content, mode=_PRIVATE)
+
     def findings(self) -> list[str]:
         """The lines that a crash tore or somebody changed."""
         return [
@@ -99,8 +116,7 @@ class AuditLog:
         ]
 
     def _lines(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        content = self._path.read_bytes() if self._path.exists() else b""
-        for number, line in enumerate(content.splitlines(), start=1):
+        for number, line in enumerate(self._content().splitlines(), start=1):
             try:
                 yield number, orjson.loads(line)
             except orjson.JSONDecodeError:
@@ -108,7 +124,17 @@ class AuditLog:
 
     def _add(self, **facts: Any) -> None:
         line = orjson.dumps(facts) + b"\n"
-        self._disk.append(self._path, b"\n" + line if self._torn() else line)
+        with self._alone():
+            self._disk.append(self._path, b"\n" + line if self._torn() else line)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else writes: a line that is added while others are changed would be lost."""
+        with self._disk.lock(self._path.with_name("lock")):
+            yield
+
+    def _content(self) -> bytes:
+        return self._path.read_bytes() if self._path.exists() else b""
 
     def _torn(self) -> bool:
         """Whether the last line never got its end, so that the next one must not join it."""
@@ -120,6 +146,29 @@ class AuditLog:
                 return handle.read(1) != b"\n"
         except OSError as error:
             raise LakeError(f"cannot read {self._path}: {error.strerror}") from error
+
+
+def without(line: bytes, word: str) -> bytes:
+    """A line of JSON with a mark where a word stood in a text; what is no JSON stays as it is."""
+    try:
+        told = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return line
+    marked = _marked(told, _whole(word))
+    return line if marked == told else orjson.dumps(marked)
+
+
+def _whole(word: str) -> re.Pattern[str]:
+    """The word where it is not part of a longer one."""
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+
+
+def _marked(value: Any, word: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return word.sub(_ERASED, value)
+    if isinstance(value, dict):
+        return {name: _marked(inner, word) for name, inner in value.items()}
+    return [_marked(inner, word) for inner in value] if isinstance(value, list) else value
 
 
 def current_user() -> str:

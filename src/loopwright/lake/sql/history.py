@@ -13,6 +13,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from loopwright.errors import SqlError
+from loopwright.lake.audit import without
 from loopwright.lake.disk import Disk
 
 
@@ -57,16 +58,17 @@ class History:
                 continue
         return found
 
-    def quoting(self, text: str) -> int:
-        """How many queries quote this text."""
-        return sum(_quotes(line, text) for line in self._lines())
+    def quoting(self, word: str) -> int:
+        """How many queries have this word in them."""
+        return sum(line != without(line, word) for line in self._lines())
 
-    def forget(self, text: str) -> None:
-        """Cut out the queries that quote this text; the others keep their numbers."""
+    def forget(self, word: str) -> None:
+        """Take a word out of every query, durably."""
         lines = self._lines()
-        if any(_quotes(line, text) for line in lines):
-            kept = (b"" if _quotes(line, text) else line for line in lines)
-            Disk().write_atomic(self.path, b"".join(line + b"\n" for line in kept), mode=_PRIVATE)
+        kept = [without(line, word) for line in lines]
+        if kept != lines:
+            content = b"".join(line + b"\n" for line in kept)
+            Disk().write_atomic(self.path, content, mode=_PRIVATE)
 
     def _lines(self) -> list[bytes]:
         return self.path.read_bytes().splitlines() if self.path.exists() else []
@@ -78,8 +80,3 @@ class History:
         raise SqlError(
             f"no query has the number {number}", hint="`loopwright sql --history` lists them"
         )
-
-
-def _quotes(line: bytes, text: str) -> bool:
-    """Also where JSON writes the text in another way than it is."""
-    return text.encode() in line or orjson.dumps(text)[1:-1] in line
