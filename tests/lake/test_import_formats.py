@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from lake_world import ids, new_lake, table
 from vendor_lines import (
@@ -23,7 +27,7 @@ from vendor_lines import (
 
 from loopwright.errors import LakeError
 from loopwright.lake import jsonl
-from loopwright.lake.importing import ImportResult, import_calls
+from loopwright.lake.importing import ImportProgress, ImportResult, import_calls
 from loopwright.lake.looking import UnknownFormatError, look
 from loopwright.lake.shapes.mapped import FieldPaths
 from loopwright.lake.store import Lake
@@ -63,6 +67,40 @@ def test_lines_a_list_and_a_page_hold_the_same_calls(tmp_path: Path, name: str) 
         assert result.files[0].format == name
         found.append(sorted(ids(lake.snapshot())))
     assert found == [found[0]] * len(forms)
+
+
+def test_rows_of_parquet_are_lines(tmp_path: Path) -> None:
+    at = datetime(2026, 1, 31, tzinfo=UTC)
+    rows = [LANGFUSE, SPAN] * 100
+    of_text = ("id", "trace_id", "type", "input", "output", "level", "user_id")
+    plain = pa.table({name: [found[name] for found in rows] for name in of_text})
+    more = {
+        "start_time": pa.array([at + timedelta(seconds=n) for n in range(len(rows))]),
+        "metadata": pa.array([[("route", "shop")]] * len(rows), pa.map_(pa.string(), pa.string())),
+        "usage_details": pa.array(
+            [[("input", 9), ("output", 7)]] * len(rows), pa.map_(pa.string(), pa.int64())
+        ),
+        "total_cost": pa.array([Decimal("0.00125")] * len(rows)),
+    }
+    for name, values in more.items():
+        plain = plain.append_column(name, values)
+    path = tmp_path / "langfuse"
+    pq.write_table(plain, path)
+    lake = new_lake(tmp_path / "lake")
+    seen: list[ImportProgress] = []
+    result = import_calls(lake, [path], progress=seen.append)
+    assert (result.added, result.files[0].format) == (100, "langfuse")
+    assert seen[-1].bytes_done == seen[-1].bytes_total
+    first = table(lake.snapshot(), ["ts", "tags", "input_tokens", "cost_micro_usd"]).to_pylist()[0]
+    assert first == {
+        "ts": at,
+        "tags": [("route", "shop")],
+        "input_tokens": 9,
+        "cost_micro_usd": 1250,
+    }
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(LakeError, match="Parquet file is damaged"):
+        import_calls(lake, [path])
 
 
 def test_the_most_frequent_shape_of_the_first_lines_is_the_files(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The records of a file, plain or gzip: its lines, or the entries of its one JSON document.
+"""The records of a file: its lines, the entries of its one JSON document, or Parquet rows.
 
 One at a time and none of them too long for memory. Knows nothing of calls; `importing` says what
 a record means.
@@ -21,6 +21,7 @@ from loopwright.errors import LakeError
 LONGEST_LINE = 64 << 20
 LARGEST_DOCUMENT = 256 << 20
 _BUFFER = 1 << 20
+_PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -56,15 +57,14 @@ def numbered_lines(
     """Index (from 0) and bytes of each line that is not blank; `passed` is told of bytes read.
 
     Where the file is one JSON document, a list or a page with a list under `data`, its entries
-    count as lines. Of a line over LONGEST_LINE only the beginning is given, one byte more than
-    that. Raises CutShortError where the gzip data is cut or damaged, LakeError when the file
-    cannot be read.
+    count as lines; so do the rows of a Parquet file. Of a line over LONGEST_LINE only the
+    beginning is given, one byte more than that. Raises CutShortError where the gzip data is cut
+    or damaged, LakeError when the file cannot be read.
     """
     index = -1
     try:
         with path.open("rb", buffering=0) as file:
-            lines = _bounded(_content(file, passed))
-            for index, line in enumerate(_records(lines, path)):
+            for index, line in enumerate(_records(file, path, passed)):
                 if not line.isspace():
                     yield index, line
     except _BROKEN as error:
@@ -73,7 +73,17 @@ def numbered_lines(
         raise LakeError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _records(lines: Iterator[bytes], path: Path) -> Iterator[bytes]:
+def _records(file: io.FileIO, path: Path, passed: Callable[[int], None]) -> Iterator[bytes]:
+    magic = file.read(len(_PARQUET))
+    file.seek(0)
+    if magic == _PARQUET:
+        from loopwright.lake.parquet_rows import rows_as_lines
+
+        return rows_as_lines(path, passed=passed)
+    return _lines_or_entries(_bounded(_content(file, passed)), path)
+
+
+def _lines_or_entries(lines: Iterator[bytes], path: Path) -> Iterator[bytes]:
     """The lines as they are, unless they are together one document."""
     first = next(lines, b"").removeprefix(_BOM)
     if not _begins_document(first):

@@ -64,9 +64,9 @@ class CallImportSpec(RealisedSpec):
         description="The lake that takes the calls.", examples=["main"]
     )
     files: Annotated[AnyOrder[str], NotEmpty(), MANIFEST_PATH] = Field(
-        description="Files of recorded calls, JSON lines or one JSON document, plain or gzip, "
-        "relative to this manifest. Their order does not matter; a file imported twice adds "
-        "nothing.",
+        description="Files of recorded calls, relative to this manifest: JSON lines or one JSON "
+        "document, plain or gzip, or Parquet. Their order does not matter; a file imported twice "
+        "adds nothing.",
         examples=[["calls/support-desk.jsonl.gz"]],
     )
     format: Format = Field(
