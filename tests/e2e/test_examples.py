@@ -65,6 +65,19 @@ def test_the_tour_promotes_the_model_that_passes_and_only_that(example: Checkout
     assert "is not promoted: composite 70.0 < 85" in example.run("plan -v")
 
 
+@pytest.mark.parametrize("example", ["06-import-elsewhere"], indirect=True)
+def test_what_others_recorded_is_told_by_its_lines_and_counted(example: Checkout) -> None:
+    plan = " ".join(example.run("plan").split())
+    assert "bedrock.jsonl: bedrock-invocations, 3 of 4 lines; left out: " in plan
+    assert "own-log.jsonl: as mapped, 2 of 2 lines" in plan
+    example.run("apply --yes --wait")
+    (record,) = example.json("get CallImport/elsewhere")
+    outputs = record["outputs"]
+    assert (outputs["read"], outputs["added"], outputs["bad"]) == (17, 12, 0)
+    assert sum(outputs["noCalls"].values()) == 5
+    assert len(outputs["formats"]) == 5
+
+
 @pytest.mark.parametrize("example", ["03-count-and-version"], indirect=True)
 def test_counted_samples_nest_and_wait_for_enough(example: Checkout) -> None:
     example.run("apply --yes --wait")
