@@ -119,6 +119,14 @@ def test_what_cannot_be_configured_is_left_out_with_the_reason(world: World) -> 
     assert found.problems["Lake/main"] == "it was not applied in this environment"
 
 
+def test_a_gateway_that_moved_before_itself_calls_nobody(world: World) -> None:
+    itself = {"url": "http://localhost:9000/v1", "model": "x"}
+    world.endpoint({**UPSTREAM, "alternatives": [itself]}, "other")
+    found = world.configured()
+    assert found.settings.endpoints.keys() == {"support"}
+    assert "is this very gateway" in found.problems["Endpoint/other"]
+
+
 def test_the_same_declaration_has_the_same_digest_in_any_order_of_its_fields() -> None:
     one = Declared("a", "o", {"x": 1, "y": 2})
     assert spec_digest(one) == spec_digest(Declared("a", "other", {"y": 2, "x": 1}))

@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.daemon.principals import KeyDigests
 from loopwright.daemon.project import DaemonProject
 from loopwright.daemon.secrets import Secrets
-from loopwright.errors import LoopwrightError
+from loopwright.errors import DaemonError, LoopwrightError
 from loopwright.gateway.settings import (
     Delivery,
     Endpoint,
@@ -26,8 +27,11 @@ from loopwright.gateway.settings import (
     Upstream,
 )
 from loopwright.hashing import canonical_json, digest, sha256_hex
+from loopwright.manifests.project import Gateway
 
 _DIGEST_BYTES = 16
+_HERE = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})
+_PORTS = {"http": 80, "https": 443}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -47,6 +51,19 @@ def spec_digest(declared: Declared) -> str:
     return sha256_hex(canonical_json([declared.spec, declared.folder]))
 
 
+def place_of(url: str) -> tuple[str, int]:
+    """Host and port of a web address."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+def is_own(url: str, gateway: Gateway) -> bool:
+    """Whether a server's address is the gateway's own, which would then call itself for ever."""
+    host, port = place_of(url)
+    same_host = host == gateway.host or (host in _HERE and gateway.host in _HERE)
+    return same_host and port == gateway.port
+
+
 def configured(folder: DaemonFolder, project: DaemonProject, secrets: Secrets) -> Configured:
     """Read everything that is declared now. Raises LoopwrightError when a file is damaged."""
     digests = KeyDigests(folder.path)
@@ -56,6 +73,7 @@ def configured(folder: DaemonFolder, project: DaemonProject, secrets: Secrets) -
     endpoints, declared = {}, tuple(folder.endpoints.all())
     for one in declared:
         try:
+            _refuse_own(one, project.gateway)
             endpoints[one.name] = _endpoint(one, deliveries.get(one.name), secrets)
         except LoopwrightError as error:
             problems[f"Endpoint/{one.name}"] = error.message
@@ -85,15 +103,14 @@ def deliveries_of(folder: DaemonFolder) -> dict[str, Delivery]:
 
 def _endpoint(declared: Declared, delivery: Delivery | None, secrets: Secrets) -> Endpoint:
     spec = declared.spec
-    first = spec["model"]["upstream"]
+    first, *others = _servers(declared)
     timeouts = _timeouts(first.get("timeouts", {}))
     limit = spec.get("rateLimit", {})
     state = sha256_hex(f"{spec_digest(declared)} {delivery and delivery.policy_version}".encode())
     return Endpoint(
         name=declared.name,
         upstreams=tuple(
-            _upstream(server, declared, timeouts, secrets)
-            for server in (first, *first.get("alternatives", ()))
+            _upstream(server, declared, timeouts, secrets) for server in (first, *others)
         ),
         running=spec.get("running", True),
         rpm=limit.get("rpm"),
@@ -101,6 +118,17 @@ def _endpoint(declared: Declared, delivery: Delivery | None, secrets: Secrets) -
         delivery=delivery,
         config_digest=bytes.fromhex(state)[:_DIGEST_BYTES],
     )
+
+
+def _servers(declared: Declared) -> list[Mapping[str, Any]]:
+    first = declared.spec["model"]["upstream"]
+    return [first, *first.get("alternatives", ())]
+
+
+def _refuse_own(declared: Declared, gateway: Gateway) -> None:
+    for server in _servers(declared):
+        if is_own(server["url"], gateway):
+            raise DaemonError(f"its upstream {server['url']} is this very gateway")
 
 
 def _upstream(

@@ -9,6 +9,7 @@ import signal
 
 import uvloop
 
+from loopwright.daemon.acting import API_KEY
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.daemon.lakes import Logs
 from loopwright.daemon.logs import AccessFile, begin_logging
@@ -21,8 +22,6 @@ from loopwright.gateway.server import GatewayServer
 from loopwright.gateway.settings import Settings
 
 _log = logging.getLogger("loopwright.daemon")
-_CALLERS = "LOOPWRIGHT_API_KEY"
-"""Says as whom somebody acts; the daemon acts for all and has no use for it."""
 
 
 def serve(folder: DaemonFolder, *, detached: bool) -> int:
@@ -31,7 +30,8 @@ def serve(folder: DaemonFolder, *, detached: bool) -> int:
     In the background the log is a file and a failure is left for whoever started it; in the
     foreground the log is stderr and LoopwrightError is raised.
     """
-    environ = {name: value for name, value in os.environ.items() if name != _CALLERS}
+    os.environ.pop(API_KEY, None)  # says as whom somebody acts; the daemon acts for all
+    environ = dict(os.environ)
     try:
         project = DaemonProject.read(folder.path, environ)
         known = Secrets(project.folder, environ)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from loopwright.daemon.acting import API_KEY
 from loopwright.daemon.client import DaemonClient
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.daemon.presence import Presence
@@ -33,7 +34,7 @@ def start(folder: DaemonFolder, *, project: Path, environ: Mapping[str, str]) ->
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=dict(environ),
+            env={name: value for name, value in environ.items() if name != API_KEY},
             cwd=project,
             start_new_session=True,
             check=False,

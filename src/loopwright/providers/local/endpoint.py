@@ -6,11 +6,9 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
-from loopwright.daemon.configuring import spec_digest
+from loopwright.daemon.configuring import is_own, place_of, spec_digest
 from loopwright.daemon.declared import Declared, Shelf
-from loopwright.manifests.project import Gateway
 from loopwright.providers.base import Observed, Operation, OperationStatus, Opinion, Target
 from loopwright.providers.local.job_adapter import refusal
 from loopwright.providers.local.refusing import elsewhere
@@ -18,8 +16,6 @@ from loopwright.providers.local.served_adapter import ServedAdapter
 from loopwright.providers.local.serving import Status
 
 _CONNECT_SECONDS = 1.0
-_PORTS = {"http": 80, "https": 443}
-_HERE = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})
 
 
 class EndpointAdapter(ServedAdapter):
@@ -80,7 +76,7 @@ class EndpointAdapter(ServedAdapter):
             )
             return
         for server in _servers(upstream):
-            if _is_ours(server["url"], self.places.file.gateway):
+            if is_own(server["url"], self.places.file.gateway):
                 yield refusal(
                     target,
                     f"its upstream {server['url']} is the gateway of this very project",
@@ -113,17 +109,6 @@ def _without_keys(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {**spec, "model": {"upstream": told}} if upstream else dict(spec)
 
 
-def _is_ours(url: str, gateway: Gateway) -> bool:
-    host, port = _place(url)
-    same_host = host == gateway.host or (host in _HERE and gateway.host in _HERE)
-    return same_host and port == gateway.port
-
-
-def _place(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
-
-
 def _warned(target: Target, before: Operation | None, after: Operation) -> Operation:
     """With a word on servers that do not answer, when it has just succeeded."""
     was_over = before is not None and before.status.is_terminal
@@ -137,7 +122,7 @@ def _warned(target: Target, before: Operation | None, after: Operation) -> Opera
 
 def _answers(url: str) -> bool:
     try:
-        with socket.create_connection(_place(url), timeout=_CONNECT_SECONDS):
+        with socket.create_connection(place_of(url), timeout=_CONNECT_SECONDS):
             return True
     except OSError:
         return False
