@@ -1,11 +1,20 @@
-"""`loopwright lake`: what lies in a lake, whether it is whole, and merging its small files."""
+"""`loopwright lake`: what lies in a lake and is on its way, whether it is whole, and its calls."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from loopwright.cli import run
+from loopwright.lake.capture.call_log import CallLog
+from loopwright.lake.capture.recorder import Recorder
+from loopwright.lake.capture.records import CapturedCall, Excluded, Lost
+from loopwright.lake.keys import MasterKey
+from loopwright.lake.store import Lake
 from loopwright.planning.render.width import display_width
 from support.local_worlds import Loopwright, line, write_lines
 
@@ -63,6 +72,145 @@ def test_an_unknown_lake_is_told_with_those_there_are(loopwright: Loopwright) ->
     loopwright("state", "rm", "Lake/main")
     assert "make one with `loopwright apply`" in loopwright("lake", "compact")[2]
     assert loopwright("lake", "status") == (0, "", "No lake on this machine is recorded.\n")
+
+
+class Gateway:
+    """Captures calls for the project's lake, as the daemon would."""
+
+    def __init__(self, project: Path) -> None:
+        key = MasterKey.from_file(project / ".loopwright/keys/main.key", create=False)
+        self.lake = Lake.open(project / "lake", master=key)
+        self.spool = project / ".loopwright/default/spool"
+        self.log = CallLog.open(self.spool / "main", lake=self.lake, gateway_id="gw")
+
+    def call(self, call_id: str, *, outcome: str = "ok", text: str = "hello") -> None:
+        now = int(datetime.now(UTC).timestamp() * 1_000_000)
+        ticket = self.log.accept("live", call_id=call_id, ts=now)
+        call = CapturedCall(
+            ticket=ticket,
+            request=json.dumps({"messages": [{"role": "user", "content": text}]}).encode(),
+            response=b'{"choices":[{"message":{"role":"assistant","content":"hi"}}]}',
+            columns={"ts": now, "outcome": outcome, "latency_ms": 12},
+        )
+        self.log.record(call)
+
+    def record(self) -> None:
+        self.log.rotate()
+        self.log.commit().result(timeout=60)
+        assert not Recorder(self.spool, lambda name: self.lake).step().problems
+
+
+@pytest.fixture
+def gateway(project: Path) -> Iterator[Gateway]:
+    made = Gateway(project)
+    yield made
+    made.log.close()
+
+
+def test_recent_calls_are_listed_newest_first_without_text(
+    loopwright: Loopwright, gateway: Gateway
+) -> None:
+    gateway.call("older", text="a secret")
+    gateway.call("newer", outcome="timeout")
+    code, out, err = loopwright("lake", "calls", "--limit", "3")
+    assert (code, "2 more calls wait in the log" in err) == (0, True)
+    assert "older" not in out
+    gateway.record()
+    code, out, err = loopwright("lake", "calls", "--limit", "3")
+    assert (code, err) == (0, "")
+    rows = out.splitlines()[1:]
+    assert [row.split()[-1] for row in rows[:2]] == ["newer", "older"]
+    assert (len(rows), "secret" in out) == (3, False)
+    for options, wanted in (
+        (("--outcome", "timeout"), ["newer"]),
+        (("--since", "1h"), ["newer", "older"]),
+        (("--endpoint", "live", "--limit", "1"), ["newer"]),
+    ):
+        told = json.loads(loopwright("lake", "calls", "--json", *options)[1])
+        assert [row["call_id"] for row in told] == wanted
+    assert "no such calls" in loopwright("lake", "calls", "--endpoint", "nobody")[2]
+
+
+def test_one_call_is_opened_on_request_and_that_is_recorded(
+    loopwright: Loopwright, gateway: Gateway
+) -> None:
+    gateway.call("it", text="what is \x1b[31m this")
+    _, _, err = loopwright("lake", "calls", "--open", "it")
+    assert "there is no call it in the lake" in err
+    assert "1 calls are still in the log" in err
+    gateway.record()
+    code, out, _ = loopwright("lake", "calls", "--open", "it")
+    assert code == 0
+    assert "user:\n    what is \\x1b[31m this\n" in out
+    assert "assistant:\n    hi\n" in out
+    assert "\x1b" not in out
+    assert gateway.lake.audit.openings()[-1].purpose == "lake calls --open it"
+    told = json.loads(loopwright("lake", "calls", "--open", "it", "--json")[1])
+    assert (told["endpoint"], told["latency_ms"], told["gateway_id"]) == ("live", 12, "gw")
+
+
+def test_an_audit_accounts_for_every_call_and_fails_on_a_gap(
+    loopwright: Loopwright, project: Path, gateway: Gateway
+) -> None:
+    gateway.call("one")
+    gateway.log.exclude(gateway.log.accept("live", call_id="out", ts=0), Excluded.RATE)
+    gateway.log.lose(gateway.log.accept("live", call_id="gone", ts=0), Lost.DEFECT)
+    gateway.record()
+    gateway.call("two")
+    code, out, _ = loopwright("lake", "audit")
+    assert code == 0
+    assert out.splitlines()[1].split() == [
+        "gw",
+        "live",
+        "4",
+        "1",
+        "1",
+        "1",
+        "rate",
+        "1",
+        "defect",
+        "0",
+    ]
+    assert "lost: gateway gw, endpoint live, defect: 3" in out
+    assert "all 4 accepted calls are accounted for, 1 of them lost" in out
+
+    (line,) = (project / "lake/ledger").glob("*.jsonl")
+    whole = line.read_bytes()
+    line.write_bytes(whole.replace(b"defect", b"killed"))
+    code, out, _ = loopwright("lake", "audit", "--json")
+    told = json.loads(out)
+    assert (code, told["complete"]) == (1, False)
+    assert "was changed" in told["findings"][0]
+    line.write_bytes(whole)
+    data = next((project / "lake/calls").rglob("*.parquet"))
+    data.write_bytes(data.read_bytes()[:-1])
+    code, out, _ = loopwright("lake", "audit")
+    assert (code, "does not add up" in out) == (1, True)
+
+
+def test_status_tells_what_is_on_the_way_and_folds_many_days(
+    loopwright: Loopwright, gateway: Gateway
+) -> None:
+    gateway.call("one")
+    _, out, _ = loopwright("lake", "status")
+    assert "on the way  1 call in the log" in out
+    assert "1 gateway running" in out
+    for day in range(25):
+        ticket = gateway.log.accept("live", call_id=f"day-{day}", ts=0)
+        columns = {"ts": 1_790_000_000_000_000 + day * 86_400_000_000, "outcome": "ok"}
+        gateway.log.record(
+            CapturedCall(ticket=ticket, request=b"{}", response=b"{}", columns=columns)
+        )
+    gateway.record()
+    _, out, _ = loopwright("lake", "status")
+    assert "on the way  nothing; 1 gateway running" in out
+    assert "gateway gw open: 26 delivered, 0 lost" in out
+    folded = out.partition("DAY (UTC)")[2].splitlines()[1:]
+    assert (len(folded), folded[0].split()[0]) == (21, "until")
+    every = loopwright("lake", "status", "--all")[1].partition("DAY (UTC)")[2].splitlines()[1:]
+    assert len(every) >= 27
+    (told,) = json.loads(loopwright("lake", "status", "--json")[1])
+    assert (told["log"]["calls"], told["ledger"][0]["closed"]) == (0, False)
 
 
 def _sizes(rows: str) -> list[tuple[str, str]]:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from loopwright.errors import LakeError
+from loopwright.errors import LakeError, LakeIntegrityError
 from loopwright.lake.capture.accounts import Account, Accounts, add_all, joined
 from loopwright.lake.capture.ledger import GatewayLedger, Ledger, lake_secret
 from loopwright.lake.capture.ranges import NONE, Ranges
 from loopwright.lake.capture.spool import gateways
 from loopwright.lake.capture.taking import take
+from loopwright.lake.files import LakeFile
 from loopwright.lake.keystore import LakeSecret
 from loopwright.lake.reading import Selection
 from loopwright.lake.store import Lake
@@ -83,6 +84,8 @@ class _Rows:
 
     all: dict[_Key, array[int]] = field(default_factory=lambda: defaultdict(lambda: array("q")))
     early: dict[_Key, array[int]] = field(default_factory=lambda: defaultdict(lambda: array("q")))
+    findings: list[str] = field(default_factory=list)
+    """Files that cannot be read."""
 
 
 def audit(lake: Lake, spool: Path | None) -> Audit:
@@ -104,7 +107,7 @@ def _audit(lake: Lake, spool: Path | None) -> Audit:
     rows = _rows(lake, begun)
     names = sorted({*known, *logs.accounts, *(gateway for gateway, _ in rows.all)})
     found: list[EndpointAudit] = []
-    findings, notes = list(logs.findings), list[str]()
+    findings, notes = [*logs.findings, *rows.findings], list[str]()
     for name in names:
         told = known.get(name, GatewayLedger(name))
         if told.finding:
@@ -262,13 +265,19 @@ def _logs(lake: Lake, spool: Path | None) -> _Logs:
 def _rows(lake: Lake, begun: int) -> _Rows:
     found = _Rows()
     for file in lake.manifest.head().calls:
-        columns = ["gateway_id", "gateway_seq", "seq"]
-        for batch in lake.reader.batches(file, columns, Selection.everything()):
-            captured = batch.filter(pc.is_valid(batch["gateway_seq"]))
-            numbers = zip(*(captured[name].to_pylist() for name in columns), strict=True)
-            for gateway_id, number, seq in numbers:
+        try:
+            for gateway_id, number, seq in _captured(lake, file):
                 key = gateway_id, file.endpoint
                 found.all[key].append(number)
                 if seq <= begun:
                     found.early[key].append(number)
+        except LakeIntegrityError as error:
+            found.findings.append(error.message)
     return found
+
+
+def _captured(lake: Lake, file: LakeFile) -> Iterator[tuple[str, int, int]]:
+    columns = ["gateway_id", "gateway_seq", "seq"]
+    for batch in lake.reader.batches(file, columns, Selection.everything()):
+        captured = batch.filter(pc.is_valid(batch["gateway_seq"]))
+        yield from zip(*(captured[name].to_pylist() for name in columns), strict=True)
