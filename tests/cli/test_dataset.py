@@ -31,6 +31,8 @@ def test_a_version_is_told_from_the_population_to_its_lines(loopwright: Loopwrig
     told = {row[0]: row[1] for row in words[1:]}
     assert (told["population"], told["matched"], told["kept"]) == ("31", "31", "8")
     assert "drawn: count 8" in out
+    for dimension in ("endpoint", "version", "length", "hour", "tools", "language"):
+        assert f"  {dimension:<11} like the population (distance 0." in out
 
     _, newest, _ = loopwright("dataset", "show", "set")
     assert newest.startswith("set v2")
