@@ -91,7 +91,7 @@ def lines_of(name: str) -> tuple[bytes, ...]:
 @pytest.mark.parametrize("name", sorted(CALLS))
 @given(data=st.data())
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -118,7 +118,7 @@ def test_a_damaged_line_is_a_call_or_counted(
     pages=st.booleans(),
 )
 @settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from loopwright.lake.shapes import chat
-from loopwright.lake.shapes.base import BadLineError, Exchange, Json, Shape, decoded
+from loopwright.lake.shapes.base import BadLineError, Exchange, Json, Shape
+from loopwright.lake.shapes.fields import decoded
 
 _OWN_KEYS = ("thinking", "extra")
 _OWN_MESSAGE_KEYS = ("loss_weight", "reasoning_content")

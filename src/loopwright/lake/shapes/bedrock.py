@@ -16,23 +16,19 @@ import orjson
 
 from loopwright.lake.jsonl import LONGEST_LINE
 from loopwright.lake.shapes import anthropic, converse
-from loopwright.lake.shapes.base import (
-    BadLineError,
-    Beside,
-    Exchange,
-    Json,
-    NotACallError,
-    Shape,
+from loopwright.lake.shapes.base import BadLineError, Beside, Exchange, Json, NotACallError, Shape
+from loopwright.lake.shapes.bodies import default, failure, usage_apart
+from loopwright.lake.shapes.fields import (
     count,
     decoded,
     instant,
     known,
     milliseconds,
+    status_code,
     table,
     text,
-    usage_apart,
+    word,
 )
-from loopwright.lake.shapes.bodies import default, failure, status_code
 from loopwright.lake.shapes.messages import check_bodies, is_error
 
 _BODIES = (
@@ -61,7 +57,7 @@ def _parse(line: Any) -> Exchange:
         session_id=None,
         columns=columns
         | known(
-            client_request_id=text(line.get("requestId")),
+            client_request_id=word(line.get("requestId")),
             provider="aws.bedrock",
             stream="Stream" in (text(line.get("operation")) or ""),
             cache_write_tokens=count(table(line.get("input")).get("cacheWriteInputTokenCount")),

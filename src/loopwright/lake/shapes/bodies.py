@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopwright.lake.shapes.base import Json, NotACallError, decoded, text
+from loopwright.lake.shapes.base import Json, NotACallError
+from loopwright.lake.shapes.fields import decoded
 from loopwright.lake.shapes.messages import has_said
 
 _UNWRAPPED = "input that is no chat request"
@@ -62,16 +63,34 @@ def failure(
     return {"error": found or {"message": "the call failed; the log does not say how"}}
 
 
-def status_code(value: Any) -> int | None:
-    """An HTTP status, also one written as text."""
-    digits = value if isinstance(value, int) else text(value)
-    if isinstance(digits, str):
-        digits = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) == 3 else 0
-    return digits if digits is not None and 100 <= digits < 600 else None
-
-
 def default(body: dict[str, Any], values: Json) -> None:
     """Put values where the body says nothing."""
     for name, value in values.items():
         if value is not None and body.get(name) is None:
             body[name] = value
+
+
+def usage_apart(
+    *, fresh: int | None, completion: int | None, cached: int | None, written: int | None
+) -> dict[str, Any] | None:
+    """Token counts of a service that counts cached input apart; a completion counts it in."""
+    prompt = None if fresh is None else fresh + (cached or 0) + (written or 0)
+    return usage_of(prompt=prompt, completion=completion, cached=cached or 0)
+
+
+def usage_of(
+    *, prompt: int | None, completion: int | None, cached: int = 0, reasoning: int = 0
+) -> dict[str, Any] | None:
+    """Token counts as a completion tells them; `prompt` includes `cached`."""
+    if prompt is None or completion is None:
+        return None
+    usage: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if cached:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    if reasoning:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    return usage

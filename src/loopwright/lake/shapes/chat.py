@@ -8,15 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopwright.lake.shapes.base import (
-    BadLineError,
-    Exchange,
-    Json,
-    Shape,
-    instant,
-    optional_endpoint,
-    optional_text,
-)
+from loopwright.lake.shapes.base import BadLineError, Exchange, Json, Shape
+from loopwright.lake.shapes.fields import instant, optional_endpoint, optional_text
 from loopwright.lake.shapes.messages import check_answer, check_bodies, check_messages
 
 _NOT_REQUEST = frozenset(

@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from loopwright.lake.shapes.base import (
-    Json,
-    NotACallError,
-    count,
-    known,
-    rows,
-    table,
-    text,
-    usage_apart,
-)
+from loopwright.lake.shapes.base import Json, NotACallError
 from loopwright.lake.shapes.blocks import (
     OTHER_BLOCK,
     Block,
@@ -34,7 +25,8 @@ from loopwright.lake.shapes.blocks import (
     renamed,
     text_part,
 )
-from loopwright.lake.shapes.bodies import completion
+from loopwright.lake.shapes.bodies import completion, usage_apart
+from loopwright.lake.shapes.fields import count, known, rows, table, text
 
 FINISH = {
     "end_turn": "stop",

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopwright.lake.shapes.base import (
-    BadLineError,
-    Exchange,
-    Json,
-    NotACallError,
-    Shape,
+from loopwright.lake.shapes.base import BadLineError, Exchange, Json, NotACallError, Shape
+from loopwright.lake.shapes.bodies import default, failure, request_from, response_from, usage_of
+from loopwright.lake.shapes.fields import (
     between,
     count,
     first,
@@ -22,9 +19,8 @@ from loopwright.lake.shapes.base import (
     micro_dollars,
     table,
     text,
-    usage_of,
+    word,
 )
-from loopwright.lake.shapes.bodies import default, failure, request_from, response_from
 from loopwright.lake.shapes.messages import check_bodies, is_error
 
 _TRACE = ("trace_id", "traceId")
@@ -53,8 +49,8 @@ def _parse(line: Any) -> Exchange:
         session_id=text(first(line, ("session_id", "sessionId"))),
         columns=known(
             outcome="upstream_error" if _failed(line) else None,
-            client_request_id=text(line.get("id")),
-            trace_id=text(first(line, _TRACE)),
+            client_request_id=word(line.get("id")),
+            trace_id=word(first(line, _TRACE)),
             latency_ms=between(start, instant(text(first(line, ("end_time", "endTime"))))),
             ttft_ms=between(start, instant(text(first(line, _FIRST_TOKEN)))),
             cost_micro_usd=micro_dollars(first(line, _COST)),

@@ -10,12 +10,9 @@ from typing import Any
 
 import orjson
 
-from loopwright.lake.shapes.base import (
-    BadLineError,
-    Exchange,
-    Json,
-    NotACallError,
-    Shape,
+from loopwright.lake.shapes.base import BadLineError, Exchange, Json, NotACallError, Shape
+from loopwright.lake.shapes.bodies import default, failure, request_from, response_from, usage_of
+from loopwright.lake.shapes.fields import (
     between,
     count,
     decoded,
@@ -23,16 +20,10 @@ from loopwright.lake.shapes.base import (
     instant,
     known,
     micro_dollars,
+    status_code,
     table,
     text,
-    usage_of,
-)
-from loopwright.lake.shapes.bodies import (
-    default,
-    failure,
-    request_from,
-    response_from,
-    status_code,
+    word,
 )
 from loopwright.lake.shapes.messages import check_bodies, is_error
 
@@ -55,9 +46,9 @@ def _parse(line: Any) -> Exchange:
         subject=text(request.get("user")),
         session_id=text(line.get("session_id")),
         columns=known(
-            client_request_id=text(first(line, ("request_id", "id"))),
-            trace_id=text(line.get("trace_id")),
-            provider=text(line.get("custom_llm_provider")),
+            client_request_id=word(first(line, ("request_id", "id"))),
+            trace_id=word(line.get("trace_id")),
+            provider=word(line.get("custom_llm_provider")),
             latency_ms=between(start, instant(line.get("endTime"))),
             ttft_ms=_first_token(line, start),
             cost_micro_usd=micro_dollars(first(line, ("spend", "response_cost"))),

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopwright.lake.shapes import chat
-from loopwright.lake.shapes.base import (
-    BadLineError,
-    Exchange,
-    Json,
+from loopwright.lake.shapes.base import BadLineError, Exchange, Json
+from loopwright.lake.shapes.bodies import request_from, response_from
+from loopwright.lake.shapes.fields import (
     decoded,
     instant,
     optional_endpoint,
     optional_text,
+    word,
 )
-from loopwright.lake.shapes.bodies import request_from, response_from
 from loopwright.lake.shapes.messages import check_bodies, is_error
 
 _BODIES = frozenset({"request", "messages"})
@@ -63,7 +62,7 @@ class FieldPaths:
             exchange = _with_model(exchange, optional_text(given, "model"))
         columns = {**exchange.columns}
         if "id" in given:
-            columns["client_request_id"] = _name(given, "id")
+            columns["client_request_id"] = word(_name(given, "id"))
         subject = _name(given, "subject") or exchange.subject
         if subject is not None:
             exchange.request.setdefault("user", subject)

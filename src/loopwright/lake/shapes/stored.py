@@ -8,17 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopwright.lake.shapes.base import (
-    BadLineError,
-    Exchange,
-    Json,
-    NotACallError,
-    Shape,
-    instant,
-    known,
-    text,
-)
+from loopwright.lake.shapes.base import BadLineError, Exchange, Json, NotACallError, Shape
 from loopwright.lake.shapes.bodies import default
+from loopwright.lake.shapes.fields import instant, known, text, word
 from loopwright.lake.shapes.messages import check_bodies
 
 _COMPLETION = ("id", "object", "created", "model", "choices", "usage", "service_tier")
@@ -39,7 +31,7 @@ def _parse(line: Any) -> Exchange:
         endpoint=None,
         subject=text(request.get("user")),
         session_id=None,
-        columns=known(client_request_id=text(line.get("request_id")), provider="openai"),
+        columns=known(client_request_id=word(line.get("request_id")), provider="openai"),
     )
 
 
