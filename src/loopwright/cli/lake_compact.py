@@ -13,13 +13,28 @@ from loopwright.cli.recorded_data import recorded_data
 @click.argument("name", metavar="[NAME]", required=False)
 @project_options
 def command(name: str | None, options: ProjectOptions) -> None:
-    """Merge small files and clear what crashed writes left. Datasets do not change."""
+    """Let go what is past its retention, merge small files, clear what crashed writes left.
+
+    The daemon does the same by itself. Dataset versions do not change.
+    """
     from loopwright.lake.compaction import compact as merge
     from loopwright.lake.keys import Role
+    from loopwright.lake.retention import enforce
 
     with recorded_data(options) as data:
         place = data.lake(name)
-        done = merge(place.open(Role.STANDARD))
+        lake = place.open(Role.STANDARD)
+        kept = lake.retention
+        gone = enforce(lake, text=kept.text, metadata=kept.metadata, now=lake.clock.now())
+        done = merge(lake)
+    if gone.text_gone:
+        rows = f"{gone.text_gone:,} calls and remarks"
+        say(f"Lake/{place.name}: the text of {rows} was past its time.")
+    if gone.calls_gone or gone.feedback_gone:
+        say(
+            f"Lake/{place.name}: {gone.calls_gone:,} calls and {gone.feedback_gone:,} rows of "
+            "feedback were past their time."
+        )
     if done.merged_files:
         say(
             f"Lake/{place.name}: {done.merged_files:,} files became {done.written_files:,}, "

@@ -51,6 +51,12 @@ def enforce(
         done.append(_told(head, due))
 
 
+def overdue(lake: Lake, *, now: datetime) -> bool:
+    """Whether the lake holds what is past the times that it is to keep."""
+    kept = lake.retention
+    return bool(_next_due(lake.manifest.head(), text=kept.text, metadata=kept.metadata, now=now))
+
+
 def _next_due(
     head: Head, *, text: timedelta | None, metadata: timedelta | None, now: datetime
 ) -> dict[str, Treatment]:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopwright.errors import LoopwrightError
 from loopwright.lake.keys import Role
@@ -15,6 +16,9 @@ from loopwright.providers.base import Opinion, Severity
 from loopwright.providers.local.lake_place import LakePlace, open_lake
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, known_lakes
+
+if TYPE_CHECKING:
+    from loopwright.lake.store import Lake
 
 _SCARCE_BYTES = 1 << 30
 _PRIVATE = 0o077
@@ -61,8 +65,6 @@ def _lake(known: Receipt, places: Places) -> Iterator[Opinion]:
     if not place.exists:
         yield Opinion(Severity.ERROR, subject, "the folder is gone", "restore it from a backup")
         return
-    from loopwright.lake.erasure import unfinished
-
     yield _writable(subject, "lake", place.root, places)
     try:
         lake = open_lake(place.storage, key, places, role=Role.READER)
@@ -70,12 +72,27 @@ def _lake(known: Receipt, places: Places) -> Iterator[Opinion]:
         yield Opinion(Severity.ERROR, subject, error.message, error.hint or "")
         return
     yield _key(subject, key, lake.keys.master_id, places)
+    yield from _owed(subject, lake)
+
+
+def _owed(subject: str, lake: Lake) -> Iterator[Opinion]:
+    """What should be gone from a lake and is not."""
+    from loopwright.lake.erasure import unfinished
+    from loopwright.lake.retention import overdue
+
     for journal in unfinished(lake):
         yield Opinion(
             Severity.ERROR,
             subject,
             f"an erasure of {len(journal.calls):,} calls, begun at {journal.at[:16]}, did not end",
             "`loopwright erase --resume` finishes it",
+        )
+    if overdue(lake, now=lake.clock.now()):
+        yield Opinion(
+            Severity.WARNING,
+            subject,
+            "it holds calls that are past its retention",
+            "the daemon lets them go within the hour, `loopwright lake compact` at once",
         )
 
 
