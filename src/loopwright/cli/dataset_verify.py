@@ -35,8 +35,10 @@ def command(version: str, options: ProjectOptions) -> int:
     if not result.ok:
         say(f"{which} is not what was built: {counted(len(result.findings), 'finding')}.")
         return ExitCode.ERROR
-    rebuilt = f", and Lake/{place.name} gives the same again" if place else ""
-    left = counted(manifest.kept - result.erased, "line")
+    lines = manifest.kept - result.erased
+    built = place if result.expired < lines else None
+    rebuilt = f", and Lake/{built.name} gives the same again" if built else ""
+    left = counted(lines, "line")
     less = f", less {result.erased:,} erased" if result.erased else ""
     if result.expired:
         less += f", {result.expired:,} of them past the lake's retention and not built again"
