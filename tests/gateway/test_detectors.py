@@ -91,6 +91,12 @@ def test_telephone_numbers_are_found_however_they_are_grouped(written: str, valu
         "110105194912310021",
         "4111111111111112",
         "a[1::2] std::vector 12:30:45",
+        "digits = '0123456789abcdef'",
+        "slope=3.09078914170 and +35236450.6",
+        "86.6025403784",
+        "2005-05-26-10458.68",
+        "password = self.keyring.get_password(url)",
+        "cache_key = 'user-profile-20240115-long'",
     ],
 )
 def test_other_numbers_stay(text: str) -> None:

@@ -72,12 +72,14 @@ _KEYS = tuple(
     (sign, tuple((rare, re.compile(form)) for rare, form in forms.items()))
     for sign, forms in _KEY_FORMS
 )
-_ASSIGNED = re.compile(
-    r"(?:api[_-]?key|secret(?:[_-]?access)?[_-]?key|access[_-]?token|auth[_-]?token|password|passwd)"
-    r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?P<key>[A-Za-z0-9+/=_.~-]{16,})",
-    re.IGNORECASE,
-)
-_ASSIGNING = (":", "=")
+_WORDS = ("key", "token", "passw")
+_NAMED = re.compile(r"key|token|passw(?:or)?d")
+_BEFORE_NAMED = {
+    "key": re.compile(r"(?:api|access|secret)[_-]?\Z"),
+    "token": re.compile(r"(?:access|auth|bearer|refresh|secret)[_-]?\Z"),
+}
+_LONGEST_BEFORE = 8
+_VALUE = re.compile(r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?P<key>[A-Za-z0-9+/=_.~-]{16,})")
 _SHORTEST_KEY = 16
 
 
@@ -119,13 +121,29 @@ def _api_keys(text: str) -> Iterator[Finding]:
                 if rare in text:
                     for key in form.finditer(text):
                         yield _finding(key, "apiKey")
-    if any(sign in text for sign in _ASSIGNING) and _names_a_key(text.lower()):
-        for key in _ASSIGNED.finditer(text):
-            yield _finding(key, "apiKey", "key")
+    if "=" in text or ":" in text:
+        yield from _assigned_keys(text)
 
 
-def _names_a_key(text: str) -> bool:
-    return "key" in text or "token" in text or "passw" in text
+def _assigned_keys(text: str) -> Iterator[Finding]:
+    """What a key, token or password is said to be; with a digit in it, as names have none."""
+    small = text.lower()
+    if len(small) != len(text):  # a letter became two: places would not be the same
+        small = text
+    if not any(word in small for word in _WORDS):
+        return
+    end = 0
+    for named in _NAMED.finditer(small):
+        before = _BEFORE_NAMED.get(named.group())
+        start = named.start()
+        if before and not before.search(small, max(0, start - _LONGEST_BEFORE), start):
+            continue
+        value = _VALUE.match(text, named.end()) if start >= end else None
+        if value is None:
+            continue
+        end = value.end()
+        if any(map(str.isdigit, value["key"])):
+            yield _finding(value, "apiKey", "key")
 
 
 def _addresses(text: str) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ _OLD_ID_FORM = re.compile(rf"[1-9]\d{{7}}{_DAY}\d{{3}}")
 
 _MOBILE = re.compile(r"(?:(?:00)?86)?(1[3-9]\d{9})")
 _CHINA = re.compile(r"86(?:1[3-9]\d{9}|0?(?:10|2\d|[3-9]\d\d)[2-8]\d{6,7})")
+_ALL_DIGITS = "0123456789"  # as programs write them
 _DATE = re.compile(r"\d\d[-./]\d\d[-./](?:19|20)\d\d")
 _YEARS = re.compile(r"(?:(?:19|20)\d\d)+")
 
@@ -32,7 +33,8 @@ _YEARS = re.compile(r"(?:(?:19|20)\d\d)+")
 class Number(NamedTuple):
     """Digits between `start` and `end` of a text, as they are and as a plain number.
 
-    `groups` are the lengths of what stands between gaps; `sign` is true after a plus.
+    `groups` are the lengths of what stands between gaps; `sign` is true after a plus. `after` is
+    the point or dash that joins it to a digit before, where there is one.
     """
 
     start: int
@@ -41,7 +43,7 @@ class Number(NamedTuple):
     digits: str
     groups: tuple[int, ...]
     sign: bool
-    after_point: bool
+    after: str
 
 
 def numbers(text: str) -> Iterator[Number]:
@@ -62,7 +64,8 @@ def _from_group(
     sign = opening is not None and opening.group() != "("
     leads = sign or text[start] == "0" or end - start >= 3 or text[start:end] in ("1", "86")
     begin = opening.start() if opening else start
-    after_point = start > 1 and text[start - 1] == "." and text[start - 2].isdigit()
+    is_joined = start > 1 and text[start - 1] in ".-" and text[start - 2].isdigit()
+    after = text[start - 1] if is_joined else ""
     digits, sizes = "", []
     for number, (left, right) in enumerate(groups[first : first + _MOST_DIGITS]):
         if number and (not leads or (number > 1 and right - left == 1)):
@@ -73,10 +76,10 @@ def _from_group(
         sizes.append(right - left)
         if len(digits) < _FEWEST_DIGITS:
             continue
-        yield Number(begin, right, text[start:right], digits, tuple(sizes), sign, after_point)
+        yield Number(begin, right, text[start:right], digits, tuple(sizes), sign, after)
         if right + 1 == end_of_chain and text[right] in "xX":
             yield Number(
-                begin, right + 1, text[start : right + 1], digits + "X", tuple(sizes), sign, False
+                begin, right + 1, text[start : right + 1], digits + "X", tuple(sizes), sign, after
             )
 
 
@@ -89,13 +92,15 @@ def _count_of_digits(text: str) -> int:
 def phone(number: Number) -> str | None:
     """The number without prefix of China, or None when it is no telephone number."""
     digits, groups = number.digits, number.groups
+    if len(groups) == 2 and "." in number.written:  # a decimal number
+        return None
     if found := _MOBILE.fullmatch(digits):
         return found[1]
     if number.sign:
-        return digits if _is_international(digits) else None
+        return digits if groups[-1] > 1 and _is_international(digits) else None
     if _CHINA.fullmatch(digits) and len(groups) > 1:
         return digits
-    if _is_trunk(number) or _is_grouped_like_america(number):
+    if not number.after and (_is_trunk(number) or _is_grouped_like_america(number)):
         return digits
     return None
 
@@ -123,7 +128,7 @@ def bank_card(number: Number) -> str | None:
         return None
     if digits[0] in "01" and not (len(digits) == 15 and digits.startswith("1800")):
         return None
-    if len(groups) == 1 and number.after_point:
+    if len(groups) == 1 and number.after == ".":
         return None
     if len(groups) > 1 and (min(groups[:-1]) < 3 or _YEARS.fullmatch(digits)):
         return None
@@ -138,17 +143,19 @@ def luhn(digits: str) -> bool:
 
 def _is_international(digits: str) -> bool:
     """E.164 after a plus; the lengths of China and North America are known."""
-    if digits[0] == "0" or not 7 <= len(digits) <= 15:
+    if digits[0] == "0" or not 9 <= len(digits) <= 15:
         return False
     if digits.startswith("86"):
         return _CHINA.fullmatch(digits) is not None
-    return len(digits) == 11 if digits[0] == "1" else len(digits) >= 8
+    return digits[0] != "1" or len(digits) == 11
 
 
 def _is_trunk(number: Number) -> bool:
     """A national number with its leading zero, or an international one with two."""
     digits, groups = number.digits, number.groups
     if digits[0] != "0" or len(digits) < 9 or "X" in digits or min(groups) < 2:
+        return False
+    if digits.startswith(_ALL_DIGITS):
         return False
     if digits[1] == "0":
         return 12 <= len(digits) <= 17 and digits[2] != "0"
