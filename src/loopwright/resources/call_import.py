@@ -29,7 +29,9 @@ _BODIES = (
 
 
 def _path(what: str, example: str) -> str | None:
-    found: str | None = Field(None, pattern=_PATH, description=what, examples=[example])
+    found: str | None = Field(
+        None, pattern=_PATH, max_length=256, description=what, examples=[example]
+    )
     return found
 
 

@@ -59,7 +59,6 @@ def _bears(line: Json) -> bool:
 
 SHAPE = Shape(
     name="ark-las",
-    title="Volcengine Ark: lines of an SFT dataset, or rows of a data lake (LAS) export",
     marks=frozenset({"messages", "thinking", "extra", "request", "response"}),
     bears=_bears,
     parse=_parse,

@@ -43,7 +43,6 @@ class Shape:
     """One way to record a call in a line of JSON."""
 
     name: str
-    title: str
     marks: frozenset[str]
     """Keys by which a person would know it: what an error about the format compares with."""
     bears: Callable[[Json], bool]

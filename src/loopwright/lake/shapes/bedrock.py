@@ -67,11 +67,14 @@ def _parse(line: Any) -> Exchange:
 
 def _bodies(line: Json) -> tuple[dict[str, Any], Any]:
     """The body that was sent, and what came back: a body, or the events of a stream."""
-    given, answer = table(line.get("input")), table(line.get("output"))
-    for side, (_, body, pointer) in zip((given, answer), _BODIES, strict=True):
-        if side.get(body) is None and side.get(pointer) is not None:
+    found = []
+    for side, body, pointer in _BODIES:
+        part = table(line.get(side))
+        if part.get(body) is None and part.get(pointer) is not None:
             raise NotACallError("body in an object of its own, which is not beside the log")
-    return table(given.get("inputBodyJson")), decoded(answer.get("outputBodyJson"))
+        found.append(part.get(body))
+    given, answer = found
+    return table(given), decoded(answer)
 
 
 def _exchange(
@@ -147,11 +150,16 @@ def _completed(line: Any, beside: Beside) -> Any:
 
 def _read(content: bytes) -> Any:
     try:
-        packed = content.startswith(b"\x1f\x8b")
-        with gzip.open(BytesIO(content)) as file:
-            return orjson.loads(file.read(LONGEST_LINE + 1) if packed else content)
+        return orjson.loads(_unpacked(content))
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BadLineError("the body beside the log is not JSON") from error
+
+
+def _unpacked(content: bytes) -> bytes:
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    with gzip.open(BytesIO(content)) as file:
+        return file.read(LONGEST_LINE + 1)
 
 
 def _bears(line: Json) -> bool:
@@ -160,7 +168,6 @@ def _bears(line: Json) -> bool:
 
 SHAPE = Shape(
     name="bedrock-invocations",
-    title="Amazon Bedrock model invocation log",
     marks=frozenset({"schemaType", "modelId", "operation", "input", "output", "requestId"}),
     bears=_bears,
     parse=_parse,

@@ -90,7 +90,6 @@ def _bears(line: Json) -> bool:
 
 SHAPE = Shape(
     name="openai-chat",
-    title="messages with the answer last, or a chat request and its response",
     marks=frozenset({"messages", "request", "response"}),
     bears=_bears,
     parse=parse,

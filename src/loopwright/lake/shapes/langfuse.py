@@ -108,7 +108,6 @@ def _bears(line: Json) -> bool:
 
 SHAPE = Shape(
     name="langfuse",
-    title="Langfuse observations; those that are generations are calls",
     marks=frozenset({"type", *_TRACE, *_START, "input", "output"}),
     bears=_bears,
     parse=_parse,

@@ -115,7 +115,6 @@ def _bears(line: Json) -> bool:
 
 SHAPE = Shape(
     name="litellm",
-    title="LiteLLM spend logs with stored prompts, or its standard logging payload",
     marks=frozenset({"call_type", "startTime", "endTime", "request_id", "spend", "messages"}),
     bears=_bears,
     parse=_parse,

@@ -83,7 +83,6 @@ def _bears(line: Json) -> bool:
 
 SHAPE = Shape(
     name="openai-stored",
-    title="OpenAI stored chat completions, each with its messages",
     marks=frozenset({"object", "choices", "created", "messages", "request_id"}),
     bears=_bears,
     parse=_parse,
