@@ -17,7 +17,7 @@ from loopwright.cli import COMMANDS, run
 from loopwright.errors import ExitCode
 from support.command_lines import LAKE, dataset, export, provider, write
 
-NOT_HERE = {"watch", "conformance", "completion"}
+NOT_HERE = {"watch", "serve", "conformance", "completion"}
 """They go on until stopped, take long, or start a shell."""
 WORDS = st.sampled_from(
     [

@@ -60,8 +60,8 @@ class Presence:
         """Whether a daemon holds the lock now, serving or about to."""
         try:
             descriptor = os.open(self.folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return False  # a name that no folder can have is nobody's, too
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

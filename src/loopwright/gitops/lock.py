@@ -42,7 +42,7 @@ def is_held(path: Path) -> bool:
     """Whether a watcher is alive."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
+    except (OSError, ValueError):  # the second: a path that no file can have
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
