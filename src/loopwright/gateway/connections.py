@@ -25,6 +25,45 @@ _LONGEST_STALL = 120.0
 """Seconds that a client may leave its answer waiting."""
 
 
+class HeldTransport:
+    """A transport whose writes can be held back for a moment, so that they go out together.
+
+    The head of an answer and its first bytes are then one call of the kernel instead of two.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held: list[bytes] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def hold(self) -> None:
+        """Hold what is written until `flush`, or until the loop's next round."""
+        if self._held is None:
+            self._held = []
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        held, self._held = self._held, None
+        if held and not self._transport.is_closing():
+            self._transport.write(b"".join(held))
+
+    def write(self, data: bytes) -> None:
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(data)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._held = None
+        self._transport.abort()
+
+
 class Connection(HttpToolsProtocol):
     """`watch` is called once when the client goes away while its call runs."""
 
@@ -47,6 +86,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.held = HeldTransport(transport, self.loop)
+        self.transport = cast(asyncio.Transport, self.held)
         limits = self._limits()
         self._due = self.loop.time() + limits.header_seconds
         if len(self.connections) > limits.connections:

@@ -16,6 +16,7 @@ from loopwright.gateway.refusals import RefusalError
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+_LINE = b"\n"  # no header holds one
 _JSON = ("content-type", "application/json")
 
 
@@ -41,10 +42,10 @@ class Exchange:
     @cached_property
     def headers(self) -> dict[str, str]:
         """Lower-case names; what came more than once is joined as HTTP says."""
-        pairs = [
-            (name.decode("latin-1"), value.decode("utf-8", "replace"))
-            for name, value in self.scope["headers"]
-        ]
+        raw = self.scope["headers"]
+        names = _LINE.join([name for name, _ in raw]).decode("latin-1").split("\n")
+        values = _LINE.join([value for _, value in raw]).decode("utf-8", "replace").split("\n")
+        pairs = list(zip(names, values, strict=True))
         found = dict(pairs)
         if len(found) < len(pairs):
             found = {}
@@ -73,12 +74,14 @@ class Exchange:
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.status = status
+        self.connection.held.hold()
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, *, more: bool) -> None:
         """Returns when the client may be given more; at once when it is gone."""
         self.sent += len(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self.connection.held.flush()
 
     async def answer(
         self, status: int, body: bytes, headers: Iterable[tuple[str, str]] = (_JSON,)

@@ -15,9 +15,9 @@ def uuid7(milliseconds: int | None = None) -> str:
     """A UUID of version 7 (RFC 9562): sorts by time, the rest is random."""
     moment = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
     chance = int.from_bytes(os.urandom(10))
-    low = chance & ((1 << 62) - 1) | 1 << 63
-    digits = f"{moment & ((1 << 48) - 1):012x}7{chance >> 62 & 0xFFF:03x}{low:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    first, second = moment >> 16 & 0xFFFF_FFFF, moment & 0xFFFF
+    third, fourth = 0x7000 | chance >> 68, 0x8000 | chance >> 48 & 0x3FFF
+    return f"{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{chance & 0xFFFF_FFFF_FFFF:012x}"
 
 
 class TraceContext(NamedTuple):
