@@ -204,13 +204,13 @@ def test_status_tells_what_is_on_the_way_and_folds_many_days(
     gateway.record()
     _, out, _ = loopwright("lake", "status")
     assert "on the way  nothing; 1 gateway running" in out
-    assert "gateway gw open: 26 delivered, 0 lost" in out
+    assert "gateway gw: recorded segment 1" in out
     folded = out.partition("DAY (UTC)")[2].splitlines()[1:]
     assert (len(folded), folded[0].split()[0]) == (21, "until")
     every = loopwright("lake", "status", "--all")[1].partition("DAY (UTC)")[2].splitlines()[1:]
     assert len(every) >= 27
     (told,) = json.loads(loopwright("lake", "status", "--json")[1])
-    assert (told["log"]["calls"], told["ledger"][0]["closed"]) == (0, False)
+    assert (told["log"]["calls"], told["ledger"][0]["lastLine"]["what"]) == (0, "recorded")
 
 
 def _sizes(rows: str) -> list[tuple[str, str]]:

@@ -572,9 +572,6 @@ def _portrait(folder: Path) -> Any:
     return (
         table(lake.snapshot(), ["call_id", "gateway_id", "gateway_seq"]).to_pylist(),
         sum(batch.num_rows for batch in lake.snapshot().feedback(["feedback_id"])),
-        {
-            name: (one := ledger.read(name)).accounts | {"": one.closed}
-            for name in ledger.gateways()
-        },
+        {name: (ledger.told(name)[1], ledger.read(name).closed) for name in ledger.gateways()},
         [path.name for path in (folder / "spool" / "main").glob("*/*")],
     )

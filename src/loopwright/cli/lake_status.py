@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -16,7 +16,6 @@ from loopwright.cli.recorded_data import RecordedLake, recorded_data, size_words
 from loopwright.clock import to_text
 
 if TYPE_CHECKING:
-    from loopwright.lake.capture.ledger import GatewayLedger
     from loopwright.lake.capture.waiting import Waiting
     from loopwright.lake.status import LakeStatus, PartitionStatus
 
@@ -31,7 +30,8 @@ class _Found:
     place: RecordedLake
     status: LakeStatus
     log: Waiting
-    ledger: Sequence[GatewayLedger]
+    ledger: Sequence[tuple[str, Mapping[str, Any]]]
+    """The gateways that the ledger told of last, each with its last line."""
 
 
 @click.command()
@@ -63,10 +63,7 @@ def _look(place: RecordedLake) -> _Found:
 
     lake = place.open(Role.READER)
     log = waiting(place.spool)  # before the lake: what moves over meanwhile is told twice, not lost
-    ledger = Ledger(lake)
-    told = [ledger.read(gateway) for gateway in ledger.gateways()]
-    told.sort(key=lambda one: str(one.last_line.get("at", "")))
-    return _Found(place, lake.status(), log, told)
+    return _Found(place, lake.status(), log, Ledger(lake).last_lines(_LEDGER_LINES))
 
 
 def _told(found: _Found, *, every: bool) -> Iterator[str]:
@@ -108,20 +105,12 @@ def _on_the_way(log: Waiting) -> str:
     return f"{waits}, the oldest for {log.oldest_seconds:.0f} s{gateways}{left}"
 
 
-def _ledger(ledger: Sequence[GatewayLedger]) -> Iterator[str]:
-    for place, told in enumerate(ledger[-_LEDGER_LINES:]):
-        when = str(told.last_line.get("at", ""))[:19].replace("T", " ")
-        delivered = sum(len(account.delivered) for account in told.accounts.values())
-        lost = sum(len(one) for account in told.accounts.values() for one in account.lost.values())
-        word = "damaged" if told.finding else "closed" if told.closed else "open"
+def _ledger(ledger: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    for place, (gateway, line) in enumerate(ledger):
+        when = str(line.get("at", ""))[:19].replace("T", " ")
+        segment = f" segment {line['segment']}" if "segment" in line else ""
         head = "ledger" if place == 0 else ""
-        yield (
-            f"  {head:<10}  {when} UTC  gateway {told.gateway_id} {word}: "
-            f"{delivered:,} delivered, {lost:,} lost"
-        )
-    older = len(ledger) - _LEDGER_LINES
-    if older > 0:
-        yield f"  {'':<10}  and {_counted(older, 'gateway')} before; `lake audit` tells all"
+        yield f"  {head:<10}  {when} UTC  gateway {gateway}: {line.get('what')}{segment}"
 
 
 def _rows(partitions: Sequence[PartitionStatus], *, every: bool) -> list[_Row]:
@@ -176,15 +165,7 @@ def _as_json(found: _Found) -> dict[str, Any]:
             "runningGateways": log.running_gateways,
             "deadGateways": log.dead_gateways,
         },
-        "ledger": [
-            {
-                "gateway": told.gateway_id,
-                "closed": told.closed,
-                "lines": told.lines,
-                "lastLine": dict(told.last_line),
-            }
-            for told in found.ledger
-        ],
+        "ledger": [{"gateway": gateway, "lastLine": dict(line)} for gateway, line in found.ledger],
         "partitions": [asdict(part) for part in status.partitions],
     }
 

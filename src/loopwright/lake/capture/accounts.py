@@ -5,12 +5,13 @@ The same words are used for one segment, one ledger line, and a gateway's whole 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
-from loopwright.lake.capture.ranges import NONE, Ranges
+from loopwright.lake.capture.ranges import NONE, Ranges, runs_of
 
 
 @dataclass(slots=True)
@@ -58,25 +59,12 @@ class Account:
         told: dict[str, Any] = {"up_to": self.up_to} if self.up_to else {}
         for name in ("accepted", "delivered"):
             if numbers := getattr(self, name):
-                told[name] = numbers.runs
+                told[name] = numbers.to_json()
         for name in ("excluded", "lost", "removed"):
-            reasons = {
-                str(why): numbers.runs for why, numbers in getattr(self, name).items() if numbers
-            }
+            reasons = {str(why): one.to_json() for why, one in getattr(self, name).items() if one}
             if reasons:
                 told[name] = reasons
         return told
-
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Account:
-        return cls(
-            accepted=Ranges.joined(told.get("accepted", ())),
-            delivered=Ranges.joined(told.get("delivered", ())),
-            excluded=_by_reason(told.get("excluded", {})),
-            lost=_by_reason(told.get("lost", {})),
-            removed=_by_reason(told.get("removed", {})),
-            up_to=int(told.get("up_to", 0)),
-        )
 
 
 Accounts = dict[str, Account]
@@ -93,5 +81,28 @@ def joined(by_reason: Mapping[str, Ranges]) -> Ranges:
     return reduce(Ranges.__or__, by_reason.values(), NONE)
 
 
-def _by_reason(told: Mapping[str, Any]) -> dict[str, Ranges]:
-    return {why: Ranges.joined(runs) for why, runs in told.items()}
+class Sum:
+    """What many parts tell of the endpoints, added up once, however many they are."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
+        self._up_to: dict[str, int] = {}
+
+    def add(self, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over `Account.to_json` by endpoint."""
+        for endpoint, account in told.items():
+            for name in ("accepted", "delivered"):
+                self._runs[endpoint, name, ""].extend(runs_of(account.get(name, ())))
+            for name in ("excluded", "lost", "removed"):
+                for why, numbers in account.get(name, {}).items():
+                    self._runs[endpoint, name, why].extend(runs_of(numbers))
+            self._up_to[endpoint] = max(self._up_to.get(endpoint, 0), account.get("up_to", 0))
+
+    def accounts(self) -> Accounts:
+        found = {endpoint: Account(up_to=number) for endpoint, number in self._up_to.items()}
+        for (endpoint, name, why), runs in self._runs.items():
+            if why:
+                getattr(found[endpoint], name)[why] = Ranges.joined(runs)
+            else:
+                setattr(found[endpoint], name, Ranges.joined(runs))
+        return found

@@ -103,19 +103,20 @@ def _audit(lake: Lake, spool: Path | None) -> Audit:
     begun = lake.manifest.head().last_seq
     logs = _logs(lake, spool)
     ledger = Ledger(lake)
-    known = {name: ledger.read(name) for name in ledger.gateways()}
+    known = {name: ledger.told(name) for name in ledger.gateways()}
     rows = _rows(lake, begun)
     names = sorted({*known, *logs.accounts, *(gateway for gateway, _ in rows.all)})
     found: list[EndpointAudit] = []
     findings, notes = [*logs.findings, *rows.findings], list[str]()
     for name in names:
-        told = known.get(name, GatewayLedger(name))
+        told, accounts = known.get(name, (GatewayLedger(name), {}))
         if told.finding:
             findings.append(told.finding)
-        state = _state(lake, told, logs, spool)
+        state = _state(lake, told, accounts, logs, spool)
         notes.extend(state.notes)
         findings.extend(state.findings)
-        for one in _endpoints(told, logs.accounts.get(name, {}), rows, open_=state.open):
+        logged = logs.accounts.get(name, {})
+        for one in _endpoints(name, accounts, logged, rows, open_=state.open):
             found.append(one)
             findings.extend(_gaps(one, rows))
     return Audit(tuple(found), tuple(findings), tuple(notes))
@@ -130,7 +131,9 @@ class _State:
     notes: tuple[str, ...] = ()
 
 
-def _state(lake: Lake, told: GatewayLedger, logs: _Logs, spool: Path | None) -> _State:
+def _state(
+    lake: Lake, told: GatewayLedger, accounts: Accounts, logs: _Logs, spool: Path | None
+) -> _State:
     name = told.gateway_id
     findings = [
         f"gateway {name}: segment {number} of its log was not whole when it was recorded"
@@ -144,7 +147,7 @@ def _state(lake: Lake, told: GatewayLedger, logs: _Logs, spool: Path | None) -> 
     if told.power_cut:
         notes.append(
             f"gateway {name}: the machine went down under it; calls of the last commit interval "
-            f"may have left no trace after {_last_numbers(told.accounts)}"
+            f"may have left no trace after {_last_numbers(accounts)}"
         )
     if told.closed:
         return _State(False, tuple(findings), tuple(notes))
@@ -170,14 +173,13 @@ def _last_numbers(accounts: Accounts) -> str:
 
 
 def _endpoints(
-    told: GatewayLedger, logged: Accounts, rows: _Rows, *, open_: bool
+    name: str, told: Accounts, logged: Accounts, rows: _Rows, *, open_: bool
 ) -> Iterator[EndpointAudit]:
-    name = told.gateway_id
     in_rows = {endpoint for gateway, endpoint in rows.all if gateway == name}
-    for endpoint in sorted({*told.accounts, *logged, *in_rows}):
+    for endpoint in sorted({*told, *logged, *in_rows}):
         yield _endpoint(
             (name, endpoint),
-            told.accounts.get(endpoint, Account()),
+            told.get(endpoint, Account()),
             logged.get(endpoint, Account()),
             rows,
             open_=open_,

@@ -158,10 +158,10 @@ class Emptying:
 
     def _close(self, gateway: Gateway) -> None:
         """A gateway that is gone and left no segments: what has no end will never have one."""
-        told = self._ledger.read(gateway.id)
+        _, accounts = self._ledger.told(gateway.id)
         power = gateway.lost_power
         marked, unmarked = (Lost.POWER, Lost.POWER) if power else (Lost.KILLED, Lost.DISK)
-        lost = lost_by(told.accounts, marked=marked, unmarked=unmarked)
+        lost = lost_by(accounts, marked=marked, unmarked=unmarked)
         self._ledger.closed(gateway.id, lost, power_cut=power)
         remove_gateway(gateway)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hmac
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import orjson
 
 from loopwright.clock import Clock, SystemClock, to_text
 from loopwright.errors import LakeError
-from loopwright.lake.capture.accounts import Account, Accounts, add_all
+from loopwright.lake.capture.accounts import Account, Accounts, Sum
 from loopwright.lake.capture.ranges import NONE, Ranges
 from loopwright.lake.capture.spool import locked
 from loopwright.lake.keystore import LakeSecret
@@ -28,6 +29,7 @@ from loopwright.lake.store import Lake
 
 FOLDER = "ledger"
 _SUFFIX = ".jsonl"
+_TAIL = 64 << 10  # a last line is found in this
 
 
 class What(StrEnum):
@@ -44,10 +46,9 @@ class What(StrEnum):
 
 @dataclass(slots=True)
 class GatewayLedger:
-    """All that the ledger says of one gateway."""
+    """What the ledger says of one gateway, apart from the numbers of its calls."""
 
     gateway_id: str
-    accounts: Accounts = field(default_factory=dict)
     segments: Ranges = NONE
     """Segments of its log that are in the lake."""
     damaged: Ranges = NONE
@@ -58,14 +59,16 @@ class GatewayLedger:
     closed: bool = False
     power_cut: bool = False
     """The machine went down under it: the last commit interval may be missing."""
-    last_line: Mapping[str, Any] = field(default_factory=dict)
     lines: int = 0
     finding: str | None = None
     """What is wrong with its file; what comes after is not believed."""
-    _seal: str = ""
-    _read: int = 0
+    seal: str = ""
+    """Of the last line that was taken."""
+    bytes: int = 0
+    """How much of its file was read."""
 
-    def _take(self, body: Mapping[str, Any]) -> None:
+    def take(self, body: Mapping[str, Any]) -> None:
+        """Take over a line whose seal fits."""
         match body["what"]:
             case What.OPENED:
                 self.opened_at, self.host, self.spool = body["at"], body["host"], body["spool"]
@@ -75,11 +78,8 @@ class GatewayLedger:
                 self.damaged |= number if body.get("damaged") else NONE
             case What.CLOSED:
                 self.closed, self.power_cut = True, bool(body.get("power_cut"))
-        told = body.get("endpoints", {})
-        add_all(self.accounts, {name: Account.from_json(one) for name, one in told.items()})
-        self.last_line = body
         self.lines += 1
-        self._seal = body["seal"]
+        self.seal = body["seal"]
 
 
 class Ledger:
@@ -105,20 +105,22 @@ class Ledger:
         The answer grows when it is asked for again. Raises LakeError when it cannot be read.
         """
         ledger = self._known.setdefault(gateway_id, GatewayLedger(gateway_id))
-        path = self._path(gateway_id)
-        try:
-            with path.open("rb") as file:
-                file.seek(ledger._read)
-                content = file.read()
-        except FileNotFoundError:
-            return ledger
-        except OSError as error:
-            raise LakeError(f"cannot read {path}: {error.strerror}") from error
-        whole = content[: content.rfind(b"\n") + 1]
-        for raw in whole.splitlines():
-            self._read_line(ledger, raw)
-        ledger._read += len(whole)
+        for _ in self._follow(ledger):
+            pass
         return ledger
+
+    def told(self, gateway_id: str) -> tuple[GatewayLedger, Accounts]:
+        """The same, and what became of the gateway's calls by endpoint: reads all lines."""
+        ledger, total = GatewayLedger(gateway_id), Sum()
+        for line in self._follow(ledger):
+            total.add(line.get("endpoints", {}))
+        return ledger, total.accounts()
+
+    def last_lines(self, count: int) -> list[tuple[str, Mapping[str, Any]]]:
+        """The gateways that were told of last, with their last line; nothing is checked."""
+        paths = sorted(self.folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        found = ((unquote(path.stem), _last_line(path)) for path in paths[-count:])
+        return [(name, line) for name, line in found if line]
 
     def opened(self, gateway_id: str, *, spool: Path) -> None:
         """A gateway begins. Raises LakeError when it cannot be written."""
@@ -154,22 +156,41 @@ class Ledger:
         if gone and self.knows(gateway_id):
             self._add(gateway_id, What.REMOVED, gone)
 
-    def _read_line(self, ledger: GatewayLedger, raw: bytes) -> None:
-        """A line that is no JSON was torn by a crash; whether it counted, the next seal shows."""
+    def _follow(self, ledger: GatewayLedger) -> Iterator[Mapping[str, Any]]:
+        """The lines after those that `ledger` has taken, each taken as it is given.
+
+        A line that is no JSON was torn by a crash; whether it counted, the next seal shows.
+        """
+        for raw in self._new_lines(ledger):
+            try:
+                body = orjson.loads(raw)
+                given, told = body["seal"], {key: body[key] for key in body if key != "seal"}
+            except (orjson.JSONDecodeError, TypeError, KeyError):
+                continue
+            if given != self._seal(ledger.seal, told):
+                ledger.finding = (
+                    f"{self._path(ledger.gateway_id)} was changed: line {ledger.lines + 1} "
+                    "does not follow from the one before"
+                )
+                return
+            ledger.take(body)
+            yield body
+
+    def _new_lines(self, ledger: GatewayLedger) -> Sequence[bytes]:
+        path = self._path(ledger.gateway_id)
         if ledger.finding:
-            return
+            return ()
         try:
-            body = orjson.loads(raw)
-            given, told = body["seal"], {key: body[key] for key in body if key != "seal"}
-        except (orjson.JSONDecodeError, TypeError, KeyError):
-            return
-        if given != self._seal(ledger._seal, told):
-            ledger.finding = (
-                f"{self._path(ledger.gateway_id)} was changed: line {ledger.lines + 1} "
-                "does not follow from the one before"
-            )
-            return
-        ledger._take(body)
+            with path.open("rb") as file:
+                file.seek(ledger.bytes)
+                content = file.read()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise LakeError(f"cannot read {path}: {error.strerror}") from error
+        whole = content[: content.rfind(b"\n") + 1]
+        ledger.bytes += len(whole)
+        return whole.splitlines()
 
     def _add(
         self,
@@ -188,8 +209,8 @@ class Ledger:
             if accounts:
                 body["endpoints"] = {name: one.to_json() for name, one in accounts.items()}
             body = orjson.loads(orjson.dumps(body))
-            body["seal"] = self._seal(ledger._seal, body)
-            torn = path.exists() and path.stat().st_size > ledger._read
+            body["seal"] = self._seal(ledger.seal, body)
+            torn = path.exists() and path.stat().st_size > ledger.bytes
             self._disk.append(path, (b"\n" if torn else b"") + orjson.dumps(body) + b"\n")
 
     def _seal(self, previous: str, told: Mapping[str, Any]) -> str:
@@ -198,6 +219,17 @@ class Ledger:
 
     def _path(self, gateway_id: str) -> Path:
         return self.folder / f"{quote(gateway_id, safe='')}{_SUFFIX}"
+
+
+def _last_line(path: Path) -> Mapping[str, Any] | None:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        lines = file.read().splitlines()
+    for raw in reversed(lines):
+        with suppress(orjson.JSONDecodeError):
+            line: Mapping[str, Any] = orjson.loads(raw)
+            return line
+    return None
 
 
 def lake_secret(lake: Lake, kind: LakeSecret) -> bytes:

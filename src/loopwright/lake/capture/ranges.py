@@ -1,13 +1,19 @@
-"""Sets of sequence numbers, kept as runs: what a ledger line says in a few bytes.
+"""Sets of sequence numbers, kept as runs, and written down in a few bytes.
 
 Values only.
 """
 
 from __future__ import annotations
 
+import base64
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+_FEW_RUNS = 16
+_ONES = re.compile("1+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +91,37 @@ class Ranges:
                 left.append((start, last))
         return Ranges(tuple(left))
 
+    def to_json(self) -> Any:
+        """`[[first, last], ...]`, or one bit a number where that is shorter."""
+        if len(self.runs) <= _FEW_RUNS:
+            return self.runs
+        start, bits = self.runs[0][0], 0
+        for first, last in self.runs:
+            bits |= ((1 << (last - first + 1)) - 1) << (first - start)
+        packed = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+        if len(packed) > len(self.runs) * _FEW_RUNS:  # few numbers, far apart
+            return self.runs
+        return {"from": start, "bits": base64.b64encode(packed).decode()}
+
+    @classmethod
+    def from_json(cls, told: Any) -> Ranges:
+        return cls.joined(runs_of(told))
+
     @property
     def last(self) -> int:
         """The greatest number; 0 when there is none."""
         return self.runs[-1][1] if self.runs else 0
+
+
+def runs_of(told: Any) -> Iterator[tuple[int, int]]:
+    """The runs of what `to_json` gave."""
+    if not isinstance(told, dict):
+        yield from ((first, last) for first, last in told)
+        return
+    start = int(told["from"])
+    bits = int.from_bytes(base64.b64decode(told["bits"]), "little")
+    for found in _ONES.finditer(f"{bits:b}"[::-1]):
+        yield start + found.start(), start + found.end() - 1
 
 
 NONE = Ranges()

@@ -18,6 +18,9 @@ from loopwright.lake.capture.ranges import NONE, Ranges
 from loopwright.lake.capture.records import CapturedCall
 from loopwright.lake.capture.spool import Gateway, SegmentFile
 
+_Settled = dict[tuple[str, str], list[tuple[int, int]]]
+"""Runs by endpoint and reason."""
+
 
 @dataclass(slots=True)
 class Taken:
@@ -58,10 +61,8 @@ class _Telling:
         self.feedback: list[dict[str, Any]] = []
         self._accepted: dict[str, list[int]] = defaultdict(list)
         self._delivered: dict[str, list[int]] = defaultdict(list)
-        self._settled: dict[Kind, dict[tuple[str, str], Ranges]] = {
-            Kind.EXCLUDED: {},
-            Kind.LOST: {},
-        }
+        self._excluded: _Settled = defaultdict(list)
+        self._lost: _Settled = defaultdict(list)
         self._up_to: dict[str, int] = {}
 
     def add(self, frame: Frame) -> None:
@@ -75,9 +76,8 @@ class _Telling:
                 self.calls.append(call)
             case Kind.EXCLUDED | Kind.LOST:
                 endpoint, reason, runs = orjson.loads(frame.content)
-                held = self._settled[frame.kind]
-                numbers = held.get((endpoint, reason), NONE)
-                held[endpoint, reason] = numbers | Ranges.joined(runs)
+                held = self._lost if frame.kind is Kind.LOST else self._excluded
+                held[endpoint, reason].extend(runs)
             case Kind.FEEDBACK:
                 self.feedback.append(orjson.loads(frame.content))
             case Kind.END:
@@ -89,10 +89,10 @@ class _Telling:
             found[endpoint].accepted = Ranges.of(numbers)
         for endpoint, numbers in self._delivered.items():
             found[endpoint].delivered = Ranges.of(numbers)
-        for (endpoint, reason), held in self._settled[Kind.EXCLUDED].items():
-            found[endpoint].excluded[reason] = held
-        for (endpoint, reason), held in self._settled[Kind.LOST].items():
-            found[endpoint].lost[reason] = held
+        for (endpoint, reason), runs in self._excluded.items():
+            found[endpoint].excluded[reason] = Ranges.joined(runs)
+        for (endpoint, reason), runs in self._lost.items():
+            found[endpoint].lost[reason] = Ranges.joined(runs)
         for endpoint, number in self._up_to.items():
             found[endpoint].up_to = number
         return dict(found)
