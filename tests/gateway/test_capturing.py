@@ -307,6 +307,20 @@ def test_what_breaks_in_here_is_lost_and_told_without_its_text(
     assert log.lost == [Lost.DISK]
 
 
+def test_a_defect_in_gathering_costs_the_answer_and_not_the_row(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(self: Any, data: bytes) -> None:
+        raise RuntimeError(data.decode())
+
+    monkeypatch.setattr("loopwright.gateway.answers.Answer.add", broken)
+    log = ListLog()
+    run(log, [b"a@example.com", b"more"])
+    found = row(log)
+    assert (found["outcome"], found["response"]) == ("ok", {"unreadable": "defect"})
+    assert "a@example.com" not in caplog.text
+
+
 def test_a_log_that_takes_no_marker_stops_no_call_unless_fail_closed() -> None:
     log = ListLog(refuses=Lost.SPOOL_FULL)
     assert run(log).output_tokens == 2

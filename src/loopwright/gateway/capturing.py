@@ -19,6 +19,7 @@ from loopwright.lake.capture.records import Excluded, Lost
 from loopwright.lake.columns import SKEY_RING, skey
 from loopwright.lake.exchange import token_counts
 
+_DEFECT = Said({"unreadable": "defect"})  # a row without its answer says more than no row
 _UNRECORDED_BYTES = 1 << 20  # enough to count the tokens of an answer that nobody records
 
 
@@ -117,14 +118,15 @@ class Recording:
 
     def _said(self, outcome: str) -> Said:
         """What was answered; counts its tokens."""
-        ended_well = outcome == "ok" and not self._is_broken
+        if self._is_broken:
+            return _DEFECT
         try:
-            said = (self._answer or Answer("")).finish(ended_well=ended_well)
+            said = (self._answer or Answer("")).finish(ended_well=outcome == "ok")
             response = said.value if isinstance(said.value, dict) else {}
             counts = token_counts(self._arrival.operation, self._arrival.request, response)
         except Exception as error:
             report(error, self._arrival.call_id)
-            return Said({"unreadable": "defect"})
+            return _DEFECT
         self.usage = Usage(
             counts["input_tokens"], counts["output_tokens"], counts["tokens_estimated"]
         )
