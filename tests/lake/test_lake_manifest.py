@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lake_world import QuickDisk
+from lake_world import MASTER, QuickDisk, calls, new_lake
 
 from loopwright.errors import LakeError, LakeIntegrityError
 from loopwright.lake.files import EMPTY, FileManifest, Head, LakeFile
+from loopwright.lake.ingest import append
+from loopwright.lake.store import Lake
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -155,3 +157,16 @@ def test_a_newest_commit_of_another_history_is_named(tmp_path: Path) -> None:
     shutil.copyfile(other.folder / "000000000002.json", log.folder / "000000000002.json")
     with pytest.raises(LakeIntegrityError, match=r"000000000002\.json is not the one"):
         log.head()
+
+
+def test_commits_lost_together_with_what_is_remembered_are_missed_by_the_key_store(
+    tmp_path: Path,
+) -> None:
+    lake = new_lake(tmp_path)
+    for number in (1, 2, 11):  # 11 lies in another partition, and needs new keys
+        append(lake, calls(number))
+    (tmp_path / "manifest-head.json").unlink()
+    for number in (2, 3):
+        (tmp_path / f"manifest/{number:012}.json").unlink()
+    with pytest.raises(LakeIntegrityError, match=r"000000000002\.json is missing: the key store"):
+        Lake.open(tmp_path, master=MASTER)

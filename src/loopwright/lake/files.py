@@ -203,9 +203,13 @@ class FileManifest:
                 f"{self._memory} is damaged", hint="restore it from a backup"
             ) from error
 
-    def check_end(self) -> None:
-        """Raises LakeIntegrityError that names what is missing at the end of the chain."""
-        self._newest_number()
+    def check_end(self, *, at_least: int = 0) -> None:
+        """Raises LakeIntegrityError that names what is missing at the end of the chain.
+
+        There must be `at_least` so many commits.
+        """
+        if (newest := self._newest_number()) < at_least:
+            raise self._cut_short(at_least, newest, named_by="the key store")
 
     def findings(self) -> list[str]:
         """What is wrong with the chain of commits, from the newest back to the first."""
@@ -261,12 +265,15 @@ class FileManifest:
             raise LakeIntegrityError(f"the manifest folder {self.folder} is missing") from error
         newest = max((int(name) for name in names if name.isdigit()), default=0)
         if noted and newest < noted.number:
-            raise LakeIntegrityError(
-                f"manifest commit {self._path(noted.number)} is missing: "
-                f"{self._memory} names it, the newest one found is {newest}",
-                hint=f"restore {self.folder} from a backup; until then nothing is changed",
-            )
+            raise self._cut_short(noted.number, newest, named_by=str(self._memory))
         return newest
+
+    def _cut_short(self, number: int, newest: int, *, named_by: str) -> LakeIntegrityError:
+        return LakeIntegrityError(
+            f"manifest commit {self._path(number)} is missing: "
+            f"{named_by} names it, the newest one found is {newest}",
+            hint=f"restore {self.folder} from a backup; until then nothing is changed",
+        )
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:0{_DIGITS}d}.json"

@@ -58,6 +58,8 @@ class KeyFile:
     master: str
     secrets: dict[LakeSecret, str]
     partitions: dict[str, SealedPartition]
+    commits: int = 0
+    """Commits that the file manifest had when this was written, at least."""
 
 
 _KEY_FILE = TypeAdapter(KeyFile)
@@ -75,6 +77,7 @@ class KeyStore:
         self._master = master
         self._disk = disk
         self._opened: dict[tuple[str, KeyKind], bytes] = {}
+        self._commits = 0
         self._use(self._read())
 
     @classmethod
@@ -140,6 +143,15 @@ class KeyStore:
         if (key_id, kind) not in self._opened:
             self._opened[key_id, kind] = self._unwrap(key_id, kind)
         return self._opened[key_id, kind]
+
+    @property
+    def commits(self) -> int:
+        """How many commits the file manifest has at least: that many were there before."""
+        return self._file.commits
+
+    def note_commits(self, number: int) -> None:
+        """Write down with the next change of the keys that the manifest has so many commits."""
+        self._commits = number
 
     def refresh(self) -> None:
         """Take the keys as they are now. Raises LakeKeyError when the master key is another."""
@@ -208,7 +220,7 @@ class KeyStore:
             )
             for id_, sealed in self._file.partitions.items()
         }
-        rotated = KeyFile(lake, master.id, resealed, partitions)
+        rotated = replace(self._file, master=master.id, secrets=resealed, partitions=partitions)
         _write(self.path, rotated, self._disk)
         self._master = master
         self._use(rotated)
@@ -218,6 +230,7 @@ class KeyStore:
         self._replace(replace(self._file, partitions={**self._file.partitions, **made}))
 
     def _replace(self, file: KeyFile) -> None:
+        file = replace(file, commits=max(file.commits, self._commits))
         _write(self.path, file, self._disk)
         self._use(file)
 

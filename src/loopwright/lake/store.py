@@ -128,7 +128,7 @@ class Lake:
         settings = read_settings(root)
         keys = KeyStore(_key_file(root), master=master, role=role, disk=disk)
         lake = cls(root, settings=settings, keys=keys, clock=clock or SystemClock(), disk=disk)
-        lake.manifest.check_end()
+        lake.manifest.check_end(at_least=keys.commits)
         return lake
 
     @property
@@ -140,7 +140,9 @@ class Lake:
         """Keep other writers out; gives the newest state, and the keys are as they are now."""
         with self.disk.lock(self.lock_path):
             self.keys.ensure_secrets()
-            yield self.manifest.head()
+            head = self.manifest.head()
+            self.keys.note_commits(head.number)
+            yield head
 
     @property
     def retention(self) -> Retention:
