@@ -122,7 +122,16 @@ def test_nothing_is_imported_when_one_file_cannot_be_told(tmp_path: Path) -> Non
     assert QUESTION not in said
     assert "spec.mapping" in str(refusal.value.hint)
     assert not ids(lake.snapshot())
-    assert import_calls(lake, [good, odd], format="openai-chat").bad_total == 1
+
+
+def test_a_format_that_no_line_fits_is_refused_with_the_one_that_does(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormatError, match=r"calls \(litellm\): no call in") as refusal:
+        imported(tmp_path, lines(CHAT), format="litellm")
+    assert "look like openai-chat" in str(refusal.value.hint)
+    with pytest.raises(UnknownFormatError, match=r"first 2 lines: .* list of messages \(2\)"):
+        imported(tmp_path, lines({"messages": []}, {"messages": 1}))
+    _, result = imported(tmp_path, lines(SPAN))
+    assert (result.read, result.added) == (1, 0)
 
 
 def test_a_document_too_large_for_memory_is_refused_with_what_to_do(
@@ -202,7 +211,9 @@ def test_a_mapping_that_leads_nowhere_is_told_by_the_lines(
 ) -> None:
     path = tmp_path / "own.jsonl"
     path.write_bytes(lines(OWN))
-    assert look(path, mapping=FieldPaths(mapping)).left_out == {reason: 1}
+    with pytest.raises(UnknownFormatError, match=reason) as refusal:
+        look(path, mapping=FieldPaths(mapping))
+    assert "spec.mapping" in str(refusal.value.hint)
 
 
 def test_large_bodies_of_bedrock_are_read_where_they_lie_beside_the_log(tmp_path: Path) -> None:
@@ -219,9 +230,9 @@ def test_large_bodies_of_bedrock_are_read_where_they_lie_beside_the_log(tmp_path
     assert import_calls(lake, [tmp_path / "calls"]).added == 1
     assert ANSWER in row(lake, "response")[0]
     (data / "1_input.json.gz").write_bytes(b"{")
-    assert import_calls(lake, [tmp_path / "calls"]).bad[0].reason == (
-        "the body beside the log is not JSON"
-    )
+    (tmp_path / "calls").write_bytes(lines(line, CONVERSE))
+    (bad,) = import_calls(lake, [tmp_path / "calls"]).bad
+    assert bad.reason == "the body beside the log is not JSON"
 
 
 @pytest.mark.parametrize(

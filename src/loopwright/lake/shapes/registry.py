@@ -27,9 +27,13 @@ class Format:
     mapping: FieldPaths | None = None
 
     @property
+    def is_own(self) -> bool:
+        """Whether the mapping alone says how to read a line."""
+        return self.mapping is not None and self.mapping.says_bodies
+
+    @property
     def name(self) -> str:
-        own = self.mapping is not None and self.mapping.says_bodies
-        return _OWN if own else self.shape.name
+        return _OWN if self.is_own else self.shape.name
 
     def parse(self, line: Any, beside: Beside) -> Exchange:
         """Raises BadLineError."""
