@@ -111,7 +111,8 @@ def test_captured_calls_are_told_before_they_go(tmp_path: Path) -> None:
     ledger.opened("g", spool=tmp_path)
     with lake.writing() as head:
         rewrite(lake, head, ERASE, why="erased")
-    assert ledger.read("g").accounts["chat"].removed == {"erased": Ranges.of([8])}
+    _, accounts = ledger.told("g")
+    assert accounts["chat"].removed == {"erased": Ranges.of([8])}
 
 
 def test_a_reader_may_not_rewrite(tmp_path: Path) -> None:
