@@ -1,10 +1,10 @@
 """Which texts are nearly the same: sketches of their words, and what is near by them.
 
-A sketch is one-permutation MinHash (Li, Owen and Zhang 2012; empty bins filled by rotation,
-Shrivastava and Li 2014) over runs of three words, 64 bins of 8 bits each (b-bit minwise hashing,
-Li and Koenig 2010). Texts are near when 57 of 64 bins agree: at about 0.9 of their runs in common.
-Near pairs are found by banding (Broder 1997); with these numbers no near pair is missed, so the
-result is a matter of the texts alone. No seed, no clock, no order of files.
+A sketch is one-permutation MinHash (Li, Owen and Zhang 2012; empty bins filled as in Shrivastava
+2017) over runs of three words, 64 bins of 8 bits each (b-bit minwise hashing, Li and Koenig 2010).
+Texts are near when 57 of 64 bins agree: at about 0.9 of their runs in common. Near pairs are found
+by banding (Broder 1997); with these numbers none is missed, so the result is a matter of the texts
+alone. No seed, no clock, no order of files.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from zlib import crc32
 
@@ -19,8 +20,8 @@ SKETCH_BYTES = 64
 NEAR_BYTES = 57
 
 _RUN = 3
+_LONG = 50  # runs; among fewer, another word makes another text
 _BIN_SHIFT = 26  # 32 bits less the 6 that name a bin
-_STEP = 37  # what a filled bin differs by from the one it was filled from, a step away
 _WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces: each is a word
 _WORD = re.compile(rf"[{_WIDE}]|[^\W_{_WIDE}]+")
 _BANDS_A_PART = SKETCH_BYTES - NEAR_BYTES + 1
@@ -44,10 +45,12 @@ def runs_of(text: str) -> set[int]:
 def sketch_of(runs: Collection[int], *, wording: Collection[int] = frozenset()) -> bytes | None:
     """64 bytes that tell a set of runs; None for an empty one, which is near to nothing.
 
-    Runs in `wording`, which all texts share, are left out unless there are no others.
+    Of a long text the runs in `wording`, which many share, are left out unless there are no
+    others; a short one is told from others by every word as it is.
     """
     least: list[int | None] = [None] * SKETCH_BYTES
-    for run in (set(runs) - set(wording)) or runs:
+    own = set(runs).difference(wording) if len(runs) >= _LONG else runs
+    for run in own or runs:
         place = run >> _BIN_SHIFT
         held = least[place]
         if held is None or run < held:
@@ -114,11 +117,16 @@ def _hash(text: str) -> int:
 
 
 def _filled(least: Sequence[int | None]) -> bytes:
-    """The low bytes; an empty bin takes the next one that is not, and how far it had to go."""
-    found = bytearray(SKETCH_BYTES)
-    value, distance = 0, 0
-    for place in reversed(range(2 * SKETCH_BYTES)):  # twice around: the last may need the first
-        held = least[place % SKETCH_BYTES]
-        value, distance = (held & 0xFF, 0) if held is not None else (value, distance + 1)
-        found[place % SKETCH_BYTES] = (value + _STEP * distance) & 0xFF
-    return bytes(found)
+    """The low bytes; an empty bin takes the first that is not, in an order of its own."""
+    full = {place: run & 0xFF for place, run in enumerate(least) if run is not None}
+    return bytes(
+        full[place] if place in full else full[next(giver for giver in givers if giver in full)]
+        for place, givers in enumerate(_givers())
+    )
+
+
+@cache
+def _givers() -> tuple[tuple[int, ...], ...]:
+    """For each bin the others, in an order that looks like chance and never changes."""
+    bins = range(SKETCH_BYTES)
+    return tuple(tuple(sorted(bins, key=lambda other: _hash(f"{one} {other}"))) for one in bins)
