@@ -157,6 +157,10 @@ class SqlError(LakeError):
     """A query is not one that may run, or did not come to its end."""
 
 
+class SqlLimitError(SqlError):
+    """A query needs more time or memory than it may have."""
+
+
 class DatasetError(LakeError):
     """A dataset version cannot be built or does not verify."""
 

@@ -14,6 +14,7 @@ from loopwright.errors import DatasetError
 from loopwright.lake.building import build
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.exporting import ExportProgress, export_version
+from loopwright.lake.folders import Folder
 
 RECIPE = made.recipe(sampling={"count": 20}, split={"validation": 0.3, "by": "call"})
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
@@ -37,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_an_export_is_the_version_byte_for_byte(catalog: Catalog, tmp_path: Path) -> None:
     seen: list[ExportProgress] = []
-    result = export_version(catalog, "talks", 1, tmp_path / "a/out", progress=seen.append)
+    result = export_version(catalog, "talks", 1, Folder(tmp_path / "a/out"), progress=seen.append)
     assert contents(tmp_path / "a/out") == contents(catalog.folder("talks", 1))
     assert result.written
     assert dict(result.files) == dict(catalog.load("talks", 1).files)
@@ -49,22 +50,22 @@ def test_the_same_export_again_changes_nothing_and_another_is_refused(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    assert export_version(catalog, "talks", 1, out).written
+    assert export_version(catalog, "talks", 1, Folder(out)).written
     before = contents(out)
-    assert not export_version(catalog, "talks", 1, out).written
+    assert not export_version(catalog, "talks", 1, Folder(out)).written
     with pytest.raises(DatasetError, match="already holds something else"):
-        export_version(catalog, "talks", 1, out, fields=["messages"])
+        export_version(catalog, "talks", 1, Folder(out), fields=["messages"])
     assert contents(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_named_fields_only(catalog: Catalog, tmp_path: Path) -> None:
-    result = export_version(catalog, "talks", 1, tmp_path / "out", fields=["messages"])
+    result = export_version(catalog, "talks", 1, Folder(tmp_path / "out"), fields=["messages"])
     lines = (tmp_path / "out/train.jsonl").read_bytes().splitlines()
     assert all(set(orjson.loads(line)) == {"messages"} for line in lines)
     assert result.files["train.jsonl"].rows == len(lines)
     with pytest.raises(DatasetError, match="'mesages'"):
-        export_version(catalog, "talks", 1, tmp_path / "other", fields=["mesages"])
+        export_version(catalog, "talks", 1, Folder(tmp_path / "other"), fields=["mesages"])
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -74,10 +75,10 @@ def test_a_damaged_version_is_not_handed_on(catalog: Catalog, tmp_path: Path) ->
     try:
         path.write_bytes(whole.replace(b"answer", b"answfr", 1))
         with pytest.raises(DatasetError, match=r"train\.jsonl is not the file that was written"):
-            export_version(catalog, "talks", 1, tmp_path / "out")
+            export_version(catalog, "talks", 1, Folder(tmp_path / "out"))
         path.unlink()
         with pytest.raises(DatasetError, match=r"train\.jsonl: No such file"):
-            export_version(catalog, "talks", 1, tmp_path / "out")
+            export_version(catalog, "talks", 1, Folder(tmp_path / "out"))
     finally:
         path.write_bytes(whole)
     assert list(tmp_path.iterdir()) == []
@@ -87,12 +88,12 @@ def test_an_export_killed_at_any_disk_step_is_whole_or_absent(
     catalog: Catalog, tmp_path: Path
 ) -> None:
     whole = DyingDisk(10_000)
-    export_version(Catalog(catalog.root, disk=whole), "talks", 1, tmp_path / "whole")
+    export_version(catalog, "talks", 1, Folder(tmp_path / "whole", disk=whole))
     expected = contents(tmp_path / "whole")
     for steps in range(len(whole.trace)):
         out = tmp_path / f"killed-{steps}" / "out"
         with pytest.raises(Crash):
-            export_version(Catalog(catalog.root, disk=DyingDisk(steps)), "talks", 1, out)
+            export_version(catalog, "talks", 1, Folder(out, disk=DyingDisk(steps)))
         assert not out.exists() or contents(out) == expected
-        export_version(catalog, "talks", 1, out)
+        export_version(catalog, "talks", 1, Folder(out))
         assert contents(out) == expected

@@ -1,24 +1,21 @@
-"""A dataset version copied out to a folder: whole, or not at all.
+"""What is exported: the lines of a dataset version, or the rows of a query; whole, or not at all.
 
-The lines are checked against the version's manifest as they go, so a damaged version is never
-handed on.
+Lines of a version are checked against its manifest as they go, so a damaged one is never handed
+on. Where lines are put is a destination's affair: `folders`, `objects`.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
 from loopwright.errors import DatasetError
-from loopwright.hashing import file_digest
-from loopwright.lake.catalog import MANIFEST, Catalog, LineFile
-from loopwright.lake.disk import Disk
+from loopwright.lake.catalog import MANIFEST, Catalog
 from loopwright.lake.erased_lines import ERASED
 from loopwright.lake.recipe import Recipe
 from loopwright.lake.sft_schemas import SCHEMAS
@@ -29,48 +26,102 @@ _REPORT_EVERY = 1000
 
 @dataclass(frozen=True)
 class ExportProgress:
-    """Lines copied so far, of all."""
+    """Lines copied so far, of all; `total` 0: nobody knows."""
 
     copied: int
     total: int
+
+
+Report = Callable[[ExportProgress], None]
 
 
 @dataclass(frozen=True)
 class ExportResult:
     """Where an export lies and what is in it. `written` is False when it was there already."""
 
-    destination: Path
+    destination: str
     files: Mapping[str, VersionFile]
     written: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of lines on its way; they come without their ends, and once."""
+
+    name: str
+    lines: Iterable[bytes]
+
+
+class Destination(Protocol):
+    """Where an export goes."""
+
+    def put(self, parts: Iterable[Part], *, beside: Mapping[str, bytes]) -> ExportResult:
+        """Put all files there, or none of them; `beside` are small files with their content.
+
+        The same content again changes nothing. Raises LakeError over other content there.
+        """
+        ...
 
 
 def export_version(
     catalog: Catalog,
     name: str,
     version: int,
-    destination: Path,
+    destination: Destination,
     *,
     fields: Sequence[str] | None = None,
-    progress: Callable[[ExportProgress], None] | None = None,
+    progress: Report | None = None,
 ) -> ExportResult:
-    """Put a version's lines and its manifest in a new folder.
+    """Put a version's lines and its manifest at the destination.
 
-    `fields` keeps only these top-level keys of each line; None keeps all. The same content at
-    the destination is left alone. Raises DatasetError on other content there, on a version whose
-    files are not what its manifest says, and on a field that its lines cannot have.
+    `fields` keeps only these top-level keys of each line; None keeps all. Raises DatasetError on
+    a version whose files are not what its manifest says, and on a field that its lines cannot
+    have; else as the destination.
     """
     manifest = catalog.load(name, version)
     _check_fields(fields or (), manifest)
-    disk = catalog.disk
-    disk.make_folders(destination.parent)
-    staging = destination.with_name(f".{destination.name}.{secrets.token_hex(6)}.tmp")
-    disk.make_folders(staging)
-    try:
-        files = _copy(catalog, manifest, staging, fields, progress)
-        written = _settle(disk, staging, destination)
-    finally:
-        _discard(disk, staging)
-    return ExportResult(destination, files, written)
+    counted = _Counted(progress, total=manifest.kept)
+    folder = catalog.folder(name, version)
+    parts = (
+        Part(file, counted.lines(_version_lines(folder / file, facts, fields)))
+        for file, facts in manifest.files.items()
+    )
+    beside = {MANIFEST: manifest.to_bytes()}
+    if (folder / ERASED).is_file():  # which of the manifest's lines are not there any more
+        beside[ERASED] = (folder / ERASED).read_bytes()
+    result = destination.put(parts, beside=beside)
+    counted.report()
+    return result
+
+
+def export_rows(
+    name: str, rows: Iterable[bytes], destination: Destination, *, progress: Report | None = None
+) -> ExportResult:
+    """Put rows, each a JSON object, at the destination, as the file `name`.jsonl."""
+    counted = _Counted(progress, total=0)
+    result = destination.put([Part(f"{name}.jsonl", counted.lines(rows))], beside={})
+    counted.report()
+    return result
+
+
+class _Counted:
+    """Tells how many lines have gone by."""
+
+    def __init__(self, progress: Report | None, *, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._copied = 0
+
+    def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            yield line
+            self._copied += 1
+            if self._copied % _REPORT_EVERY == 0:
+                self.report()
+
+    def report(self) -> None:
+        if self._progress:
+            self._progress(ExportProgress(self._copied, self._total))
 
 
 def _check_fields(fields: Sequence[str], manifest: VersionManifest) -> None:
@@ -82,30 +133,9 @@ def _check_fields(fields: Sequence[str], manifest: VersionManifest) -> None:
         )
 
 
-def _copy(
-    catalog: Catalog,
-    manifest: VersionManifest,
-    staging: Path,
-    fields: Sequence[str] | None,
-    progress: Callable[[ExportProgress], None] | None,
-) -> dict[str, VersionFile]:
-    source = catalog.folder(manifest.name, manifest.version)
-    copied, files = 0, {}
-    for file, facts in manifest.files.items():
-        with catalog.disk.staged(staging / file) as handle:
-            target = LineFile(handle)
-            for line in _checked_lines(source / file, facts):
-                target.write(line if fields is None else _reduced(line, fields))
-                copied += 1
-                if progress and copied % _REPORT_EVERY == 0:
-                    progress(ExportProgress(copied, manifest.kept))
-        files[file] = target.facts
-    catalog.disk.write_atomic(staging / MANIFEST, manifest.to_bytes())
-    if (source / ERASED).is_file():
-        catalog.disk.write_atomic(staging / ERASED, (source / ERASED).read_bytes())
-    if progress:
-        progress(ExportProgress(copied, manifest.kept))
-    return files
+def _version_lines(path: Path, facts: VersionFile, fields: Sequence[str] | None) -> Iterator[bytes]:
+    for line in _checked_lines(path, facts):
+        yield line if fields is None else _reduced(line, fields)
 
 
 def _checked_lines(path: Path, facts: VersionFile) -> Iterator[bytes]:
@@ -128,37 +158,3 @@ def _checked_lines(path: Path, facts: VersionFile) -> Iterator[bytes]:
 def _reduced(line: bytes, fields: Sequence[str]) -> bytes:
     whole = orjson.loads(line)
     return orjson.dumps({key: value for key, value in whole.items() if key in fields})
-
-
-def _settle(disk: Disk, staging: Path, destination: Path) -> bool:
-    """Give the staged folder its name, unless the same content has it already."""
-    present = _contents(destination)
-    if present == _contents(staging):
-        return False
-    if present:
-        raise DatasetError(
-            f"{destination} already holds something else",
-            hint="Export to a new folder, or remove this one first.",
-        )
-    try:
-        disk.rename(staging, destination)
-    except OSError as error:
-        raise DatasetError(f"Cannot export to {destination}: {error.strerror}") from error
-    disk.sync_folder(destination.parent)
-    return True
-
-
-def _contents(folder: Path) -> dict[str, str] | None:
-    """Digest by relative path; None where there is nothing or an empty folder."""
-    if not folder.is_dir():
-        return {"": file_digest(folder)} if folder.exists() else None
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): file_digest(path) for path in files} or None
-
-
-def _discard(disk: Disk, staging: Path) -> None:
-    """What a failed export left; gone already when it succeeded."""
-    for path in staging.glob("*"):
-        disk.discard(path)
-    with suppress(OSError):
-        staging.rmdir()

@@ -18,8 +18,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from loopwright import errors
-from loopwright.errors import LoopwrightError, SqlError
+from loopwright.errors import (
+    LakeError,
+    LakeIntegrityError,
+    LakeKeyError,
+    SqlError,
+    SqlLimitError,
+)
 from loopwright.lake.partitions import CALLS, FEEDBACK
 from loopwright.lake.sql.frames import ROWS, Receiver, TimeUpError
 from loopwright.lake.sql.request import Limits, Relation, Request, Value
@@ -27,6 +32,9 @@ from loopwright.lake.sql.running import out_of_memory, too_deep
 from loopwright.lake.store import Lake
 
 _DEFAULT = Limits()
+_ERRORS: Mapping[str, type[LakeError]] = {
+    kind.__name__: kind for kind in (LakeError, LakeKeyError, LakeIntegrityError, SqlLimitError)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +72,13 @@ def ask(
     parameters: Mapping[str, Value] | None = None,
     limits: Limits = _DEFAULT,
     most_rows: int | None = None,
+    only: Sequence[str] | None = None,
+    counted: bool = False,
 ) -> Iterator[Answer]:
     """Run one SELECT; its answer is good inside the block, and the child is gone after it.
 
-    With `most_rows` the answer ends after so many, and tells whether there were more.
+    With `most_rows` the answer ends after so many, and tells whether there were more; with `only`
+    it has these columns of the result; `counted`, it is the number of `rows` alone.
 
     Raises SqlError when the query cannot run or takes more than `limits`, LakeKeyError when it
     needs text that the lake's role may not open, LakeIntegrityError over a damaged file.
@@ -78,6 +89,8 @@ def ask(
         limits=limits,
         parameters=parameters or {},
         most_rows=most_rows,
+        only=None if only is None else tuple(only),
+        counted=counted,
     )
     with _child() as child:
         answer = Answer(child, request, {view.name: view.lake for view in views})
@@ -164,8 +177,8 @@ class Answer:
             self._child.stdin.write(line)
             self._child.stdin.flush()
 
-    def _too_long(self) -> SqlError:
-        return SqlError(
+    def _too_long(self) -> SqlLimitError:
+        return SqlLimitError(
             f"the query was ended: it took longer than {self._request.limits.seconds:g} s",
             hint="narrow it (a range of `dt` reads less), or give it more time with --timeout",
         )
@@ -215,9 +228,5 @@ def child_environment(ours: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
-def _failure(note: Mapping[str, Any]) -> LoopwrightError:
-    kind = getattr(errors, note["failed"], SqlError)
-    if kind not in (errors.LakeError, errors.LakeKeyError, errors.LakeIntegrityError):
-        kind = SqlError
-    found: LoopwrightError = kind(note["message"], hint=note["hint"])
-    return found
+def _failure(note: Mapping[str, Any]) -> LakeError:
+    return _ERRORS.get(note["failed"], SqlError)(note["message"], hint=note["hint"])

@@ -6,7 +6,7 @@ Goes through a pipe, never through arguments, the environment or a file: it hold
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -57,6 +57,10 @@ class Request:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     most_rows: int | None = None
     """So many rows are wanted; one more tells that there are more."""
+    only: tuple[str, ...] | None = None
+    """The columns of the result that are wanted; None: all."""
+    counted: bool = False
+    """Only how many rows there are is wanted."""
 
     def to_line(self) -> bytes:
         """One line of JSON; a date and a moment say what they are."""
@@ -71,14 +75,14 @@ class Request:
         return _REQUEST.validate_python({**told, "parameters": {}}).with_parameters(parameters)
 
     def with_parameters(self, parameters: Mapping[str, Value]) -> Request:
-        return Request(**{**_fields(self), "parameters": parameters})
+        return replace(self, parameters=parameters)
 
 
 _REQUEST = TypeAdapter(Request)
 
 
 def _fields(request: Request) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in ("query", "relations", "limits", "most_rows")}
+    return {one.name: getattr(request, one.name) for one in fields(request)}
 
 
 def _typed(value: Value) -> tuple[str, str | int | float | bool]:

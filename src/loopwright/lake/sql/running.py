@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from loopwright.errors import SqlError
+from loopwright.errors import SqlError, SqlLimitError
 from loopwright.lake.audit import AuditLog
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.sql.checking import check
@@ -58,7 +58,7 @@ def run(request: Request, *, audits: Mapping[str, AuditLog]) -> Iterator[pa.Reco
         for view, table in tables.items():
             connection.register(view, table)
         found = connection.sql(request.query, params=dict(request.parameters))
-        reader = found.to_arrow_reader(_BATCH_ROWS)
+        reader = _wanted(found, request).to_arrow_reader(_BATCH_ROWS)
         yield pa.RecordBatch.from_pylist([], schema=reader.schema)
         for batch in _first(reader, request.most_rows):
             yield from _pieces(batch)
@@ -75,6 +75,19 @@ def _lock(connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
     for setting in _LOCKED:
         told = setting.format(engine_bytes=limits.engine_bytes, threads=limits.threads)
         connection.execute(told).complete()
+
+
+def _wanted(found: duckdb.DuckDBPyRelation, request: Request) -> duckdb.DuckDBPyRelation:
+    """The columns that are wanted; what is not wanted is not even read."""
+    if request.only is not None:
+        if missing := [name for name in request.only if name not in found.columns]:
+            raise SqlError(
+                f"the result of the query has no column {missing[0]}",
+                hint=f"it has {', '.join(found.columns)}",
+            )
+        quoted = (name.replace('"', '""') for name in request.only)
+        found = found.project(", ".join(f'"{name}"' for name in quoted))
+    return found.aggregate("count(*) AS rows") if request.counted else found
 
 
 def _first(batches: Iterable[pa.RecordBatch], rows: int | None) -> Iterator[pa.RecordBatch]:
@@ -121,9 +134,9 @@ def _told(tables: Mapping[str, LakeTable], limits: Limits) -> Iterator[None]:
         raise SqlError(f"the query cannot be run: {str(error).strip()}") from error
 
 
-def out_of_memory(limits: Limits) -> SqlError:
+def out_of_memory(limits: Limits) -> SqlLimitError:
     """What is told of a query that needed more than it may have."""
-    return SqlError(
+    return SqlLimitError(
         f"the query needs more than the {limits.memory_bytes / (1 << 30):.2g} GiB it may use",
         hint="aggregate, or select fewer rows and columns; nothing is ever spilled to disk",
     )

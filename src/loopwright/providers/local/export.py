@@ -1,35 +1,46 @@
-"""The Export adapter: a dataset version to a folder."""
+"""The Export adapter: a version or a query to an inference dataset, a folder or an object store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from loopwright.errors import PermanentError
+from loopwright.errors import LoopwrightError
 from loopwright.hashing import digest
 from loopwright.lake.disk import Disk
 from loopwright.providers.base import (
+    Capabilities,
     Estimate,
     LastRun,
     Observed,
     Operation,
     Opinion,
     Range,
-    Resolved,
     Target,
 )
+from loopwright.providers.local.export_sources import (
+    dataset_source,
+    lake_of_version,
+    query_source,
+    version_of,
+)
 from loopwright.providers.local.job_adapter import JobAdapter, refusal
+from loopwright.providers.local.object_store import StoreAccess
+from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts, exports_of
 from loopwright.providers.local.refusing import elsewhere, explained
 
-_OFFERED = (
-    "here an Export copies a dataset version to a folder: source: {dataset: ...}, to: {path: ...}"
-)
+_OFFERED = "here an Export goes to: {inferenceDataset: ...}, or to: {path: ...}, a folder or s3://"
 
 
 class ExportAdapter(JobAdapter):
-    """Exports; the external id is the folder and a mark of what was put there."""
+    """Exports; the external id is the place and a mark of what was put there."""
+
+    def __init__(self, places: Places, capabilities: Capabilities, store: StoreAccess) -> None:
+        super().__init__(places, capabilities)
+        self._store = store
 
     def receipts(self, target: Target) -> Receipts:
         """Apart from the files: in an exported folder lies what was exported, and nothing else."""
@@ -37,77 +48,129 @@ class ExportAdapter(JobAdapter):
         return exports_of(self.places)
 
     def is_there(self, receipt: Receipt) -> bool:
-        """Whether every exported file is; what is in them is looked at before replacing them."""
+        """Whether all of it is; what is in it is looked at before it is replaced."""
+        if "://" in receipt.place:
+            found = self._prefix(receipt).committed()
+            return found is not None and found.mark == _mark(receipt)
         folder = self.places.path(receipt.place)
+        if "masterKey" in receipt.outputs:
+            return (folder / "lake.json").is_file()
         return all((folder / name).is_file() for name in receipt.facts["files"])
 
     def place_of(self, external_id: str) -> str:
         return external_id.rpartition("@")[0]
 
     def create(self, target: Target, key: str) -> Operation:
-        """Begin to copy. Files that are not ours at the destination make it fail."""
+        """Begin to write. What is not ours at the destination makes it fail."""
         with explained(target.address, "create"):
-            source, place = _source(target), target.spec["to"]["path"]
-            fields = list(target.spec.get("fields", ()))
-            mark = digest([source.digest, fields]).removeprefix("sha256:")[:8]
+            source, fields = self._source(target), list(target.spec.get("fields", ()))
+            place = self._place(target)
+            whole = target.spec["source"].get("inferenceDataset")
             return self.begin(
                 target,
                 key,
                 task="export",
-                external_id=f"{place}@{mark}",
-                arguments={**_version(source), "to": place, "fields": fields},
+                external_id=f"{place}@{_mark_of(target, source, fields)}",
+                arguments={
+                    **source,
+                    "to": place,
+                    "inferenceDataset": target.spec["to"].get("inferenceDataset", ""),
+                    "fields": fields,
+                    "name": whole or target.address.name,
+                    "store": asdict(self._store),
+                },
             )
 
     def delete(self, target: Target, observed: Observed, key: str) -> Operation:
-        """Remove the files that were exported, and the folder when nothing else is in it."""
+        """Remove what was exported, and its folder when nothing else is in it."""
         place, receipts = self.place_of(observed.external_id), self.receipts(target)
         with explained(target.address, "delete"):
             found = receipts.get(place)
             if found and found.external_id == observed.external_id:
-                folder = self.places.path(place)
-                for name in found.facts["files"]:
-                    Disk().discard(folder / name)
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
+                self._remove(found)
                 receipts.remove(place)
         return Operation(key, external_id=observed.external_id)
 
     def estimate(self, target: Target, last: LastRun | None) -> Estimate:
-        """As many rows as the version has."""
+        """As many rows as the version has, or as the query gives with the metadata key alone."""
         del last
-        rows = _source(target).outputs.get("rows")
-        return Estimate(rows=Range.exact(rows)) if rows is not None else Estimate()
+        if "dataset" in target.spec["source"]:
+            rows = dataset_source(target).outputs.get("rows")
+            return Estimate(rows=Range.exact(rows)) if rows is not None else Estimate()
+        from loopwright.providers.local.export_estimate import estimate_of
 
-    def check(self, target: Target) -> Iterable[Opinion]:
+        with explained(target.address, "estimate"):
+            into_lake = "inferenceDataset" in target.spec["to"]
+            only = ("call_id",) if into_lake else tuple(target.spec.get("fields", ())) or None
+            return estimate_of(query_source(target, self.places), self.places, only=only)
+
+    def opinions(self, target: Target) -> Iterable[Opinion]:
         """Whether this export is one that the local provider makes."""
         source, to = target.spec["source"], target.spec["to"]
-        path = to.get("path", "")
-        if "dataset" not in source or not path or "://" in path:
-            what = next(iter(source)) if "dataset" not in source else next(iter(to))
-            named = f"to {path}" if "://" in path else f"of or to {what}"
-            yield refusal(
-                target,
-                f"provider {target.spec['provider']} is local and makes no export {named}",
-                _OFFERED + elsewhere("Export"),
-            )
+        where = to.get("path", "a dataset of a provider")
+        if "providerDataset" in to or ("://" in where and not where.startswith("s3://")):
+            told = f"provider {target.spec['provider']} is local and exports nothing to {where}"
+            yield refusal(target, told, _OFFERED + elsewhere("Export"))
+        if "template" in source:
+            try:
+                self._check_template(source)
+            except LoopwrightError as error:
+                yield refusal(target, error.message, error.hint or "")
 
+    def _check_template(self, source: Mapping[str, Any]) -> None:
+        from loopwright.lake.sql.templates import Templates
 
-def _source(target: Target) -> Resolved:
-    """Raises PermanentError when the dataset is not one of a local provider."""
-    found = target.inputs.get("source.dataset")
-    if found is None or "path" not in found.outputs:
-        raise PermanentError(
-            f"cannot export for {target.address}: its dataset has no version on this machine",
-            address=str(target.address),
-            hint="apply the Dataset first, with a Provider of type local",
+        template = Templates(self.places.project / "queries").get(source["template"])
+        given = source.get("parameters", {})
+        template.values({name: str(value) for name, value in given.items()})
+
+    def _source(self, target: Target) -> dict[str, Any]:
+        """What the job is to read, as its arguments have it."""
+        if "dataset" not in target.spec["source"]:
+            return {"query": asdict(query_source(target, self.places))}
+        found = dataset_source(target)
+        into_lake = "inferenceDataset" in target.spec["to"]
+        lake = {"lake": lake_of_version(found, self.places)} if into_lake else {}
+        return {"version": version_of(found), **lake}
+
+    def _place(self, target: Target) -> str:
+        to = target.spec["to"]
+        if name := to.get("inferenceDataset"):
+            return self.places.text(self.places.inference / name)
+        return str(to["path"])
+
+    def _remove(self, receipt: Receipt) -> None:
+        if "://" in receipt.place:
+            self._prefix(receipt).remove()
+            return
+        folder = self.places.path(receipt.place)
+        if "masterKey" in receipt.outputs:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        for name in receipt.facts["files"]:
+            Disk().discard(folder / name)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def _prefix(self, receipt: Receipt) -> Any:
+        from loopwright.lake.objects import Prefix
+
+        return Prefix.at(
+            receipt.place,
+            self._store.open(self.places),
+            owner=receipt.facts["owner"],
+            mark=_mark(receipt),
         )
-    return found
 
 
-def _version(source: Resolved) -> dict[str, Any]:
-    """Which version, and the datasets folder that it lies in."""
-    return {
-        "name": source.outputs["name"],
-        "version": source.outputs["version"],
-        "datasets": str(PurePosixPath(source.outputs["path"]).parent.parent),
-    }
+def _mark(receipt: Receipt) -> str:
+    return receipt.external_id.rpartition("@")[2]
+
+
+def _mark_of(target: Target, source: Mapping[str, Any], fields: list[str]) -> str:
+    """Equal for the same version and fields; of a query, every revision has its own."""
+    if "dataset" in target.spec["source"]:
+        told: list[Any] = [dataset_source(target).digest, fields]
+    else:
+        told = [source["query"]["query"], source["query"]["parameters"], fields, target.revision]
+    return digest(told).removeprefix("sha256:")[:8]

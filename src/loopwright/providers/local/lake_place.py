@@ -135,4 +135,4 @@ def lake_arguments(found: Resolved | None) -> dict[str, Any]:
             f"{name} is not a lake of a local provider that is in place",
             hint="apply the Lake first, with a Provider of type local",
         )
-    return {"storage": found.external_id, "key": dict(found.outputs["masterKey"])}
+    return {"storage": found.outputs["path"], "key": dict(found.outputs["masterKey"])}

@@ -48,6 +48,11 @@ class Places:
         return self.state / "jobs"
 
     @property
+    def inference(self) -> Path:
+        """Inference datasets, a folder each."""
+        return self.state / "inference"
+
+    @property
     def keys(self) -> Path:
         """Master keys that were made here; shared by the environments of the project."""
         return self.project / ".loopwright" / "keys"

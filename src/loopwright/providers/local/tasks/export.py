@@ -1,64 +1,217 @@
-"""The export task: a dataset version into a folder, in place of what we put there before."""
+"""The export task: a version or what a query finds, in place of what we put there before."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopwright.errors import SqlError
 from loopwright.hashing import digest, file_digest
 from loopwright.lake.catalog import Catalog
-from loopwright.lake.exporting import ExportProgress, ExportResult, export_version
+from loopwright.lake.exporting import (
+    Destination,
+    ExportProgress,
+    ExportResult,
+    export_rows,
+    export_version,
+)
+from loopwright.lake.folders import Folder
+from loopwright.lake.inference import Chosen, InferenceDataset, make
+from loopwright.lake.keys import Role
+from loopwright.lake.objects import Prefix
+from loopwright.lake.sql.request import Limits
+from loopwright.lake.sql.rows import json_lines
+from loopwright.lake.store import Lake
 from loopwright.providers.base import Progress
+from loopwright.providers.local.export_sources import QuerySource
+from loopwright.providers.local.lake_place import open_lake
+from loopwright.providers.local.object_store import StoreAccess
 from loopwright.providers.local.receipts import Receipt, exports_of
 from loopwright.providers.local.tasks import Outcome
 
 if TYPE_CHECKING:
     from loopwright.providers.local.worker import Work
 
+_ONE_ORDER = Limits(seconds=None, threads=1)
+"""As long as it takes; with one thread, rows come in one order."""
+_ABOUT_VALUES = ("Conversion Error", "Invalid Input Error", "Out of Range Error")
+
 
 def run(work: Work) -> Outcome:
     """Export whole or not at all. Raises DatasetError over files that are not ours."""
-    arguments, places = work.arguments, work.places
-    destination = places.path(arguments["to"])
-    receipts = exports_of(places)
-    known = receipts.get(arguments["to"])
-    aside = destination.with_name(f".{destination.name}.replaced")
-    if known and known.owner == work.job.owner and _holds(destination, known):
-        shutil.rmtree(aside, ignore_errors=True)
-        destination.rename(aside)
+    place = work.arguments["to"]
+    if work.arguments["inferenceDataset"]:
+        return _told_of_calls(work, _into_lake(work))
+    if "://" in place:
+        return _told(work, _exported(work, _prefix(work)), files={})
+    folder = work.places.path(place)
+    with _made_way(work, folder):
+        result = _exported(work, Folder(folder))
+        return _told(work, result, files=_digests(folder))
+
+
+def _prefix(work: Work) -> Prefix:
+    store = StoreAccess(**work.arguments["store"]).open(work.places)
+    mark = work.job.external_id.rpartition("@")[2]
+    return Prefix.at(work.arguments["to"], store, owner=work.job.owner, mark=mark)
+
+
+def _exported(work: Work, destination: Destination) -> ExportResult:
+    arguments = work.arguments
+    fields = arguments["fields"] or None
 
     def report(progress: ExportProgress) -> None:
         work.report(Progress(progress.copied, progress.total, "rows"))
 
-    try:
-        result = export_version(
-            Catalog(places.path(arguments["datasets"])),
-            arguments["name"],
-            arguments["version"],
+    if "version" in arguments:
+        version = arguments["version"]
+        return export_version(
+            Catalog(work.places.path(version["datasets"])),
+            version["name"],
+            version["version"],
             destination,
-            fields=arguments["fields"] or None,
+            fields=fields,
             progress=report,
         )
+    source = QuerySource(**arguments["query"])
+    with (
+        _told_without_values(),
+        source.asked(
+            work.places, role=Role.STANDARD, limits=_ONE_ORDER, cut=_cut(work), only=fields
+        ) as answer,
+    ):
+        rows = json_lines(answer.schema, answer.batches())
+        return export_rows(arguments["name"], rows, destination, progress=report)
+
+
+def _into_lake(work: Work) -> InferenceDataset:
+    """An inference dataset of the calls that a version has lines of, or that a query finds."""
+    arguments = work.arguments
+    root = work.places.path(arguments["to"])
+    known = exports_of(work.places).get(arguments["to"])
+
+    def report(done: int, total: int) -> None:
+        work.report(Progress(done, total, "rows"))
+
+    lake = _lake(work)
+    chosen = Chosen(lake, _cut(work), _call_ids(work), arguments["fields"] or None)
+    replaces = known is not None and known.owner == work.job.owner
+    purpose = f"export to {arguments['inferenceDataset']}"
+    lake.disk.make_folders(root.parent)
+    return make(chosen, root, purpose=purpose, replaces=replaces, progress=report)
+
+
+def _call_ids(work: Work) -> list[str]:
+    arguments = work.arguments
+    if "version" in arguments:
+        version = arguments["version"]
+        catalog = Catalog(work.places.path(version["datasets"]))
+        return [line.call_id for line in catalog.load(version["name"], version["version"]).lines]
+    source = QuerySource(**arguments["query"])
+    with (
+        _told_without_values(),
+        source.asked(
+            work.places, role=Role.STANDARD, limits=_ONE_ORDER, cut=_cut(work), only=("call_id",)
+        ) as answer,
+    ):
+        found = (batch.column("call_id").to_pylist() for batch in answer.batches())
+        return list(dict.fromkeys(call_id for ids in found for call_id in ids if call_id))
+
+
+def _lake(work: Work) -> Lake:
+    named = work.arguments["lake"] if "lake" in work.arguments else work.arguments["query"]["lake"]
+    return open_lake(named["storage"], named["key"], work.places, role=Role.STANDARD)
+
+
+def _cut(work: Work) -> int:
+    """Up to where the lake is read; the first attempt settles it for all."""
+
+    def settle() -> dict[str, Any]:
+        return {"cut": _lake(work).snapshot().cut}
+
+    return int(work.claim(settle)["cut"])
+
+
+@contextmanager
+def _made_way(work: Work, folder: Path) -> Iterator[None]:
+    """Put aside what we exported before; back in its place when the block fails."""
+    known = exports_of(work.places).get(work.arguments["to"])
+    aside = folder.with_name(f".{folder.name}.replaced")
+    if known and known.owner == work.job.owner and _holds(folder, known):
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    try:
+        yield
     except BaseException:
-        if aside.exists() and not destination.exists():
-            aside.rename(destination)
+        if aside.exists() and not folder.exists():
+            aside.rename(folder)
         raise
-    outputs = work.told(_outputs(result, arguments))
-    receipts.put(
-        Receipt(
-            work.job.external_id,
-            work.job.owner,
-            work.job.revision,
-            outputs,
-            facts={"files": _digests(destination)},
-            place=arguments["to"],
-        )
-    )
     shutil.rmtree(aside, ignore_errors=True)
-    rows = f"{outputs['rows']:,} rows in {len(result.files)} file"
-    message = f"{rows}{'s' if len(result.files) != 1 else ''} to {arguments['to']}"
+
+
+@contextmanager
+def _told_without_values() -> Iterator[None]:
+    """DuckDB quotes the value that it failed on, and captured text never reaches a log."""
+    try:
+        yield
+    except SqlError as error:
+        if any(kind in error.message for kind in _ABOUT_VALUES):
+            raise SqlError(
+                "the query failed on a value that it read",
+                hint="`loopwright sql` shows which, to who may see it",
+            ) from None
+        raise
+
+
+def _told(work: Work, result: ExportResult, *, files: dict[str, str]) -> Outcome:
+    """`files` are those of a folder, by which it is known again before it is replaced."""
+    arguments = work.arguments
+    hashes = {name: facts.sha256 for name, facts in sorted(result.files.items())}
+    rows = sum(facts.rows for name, facts in result.files.items() if name.endswith(".jsonl"))
+    version = arguments.get("version")
+    named = {"dataset": version["name"], "datasetVersion": version["version"]} if version else {}
+    outputs = work.told(
+        {
+            "path": arguments["to"],
+            **named,
+            "files": hashes,
+            "rows": rows,
+            "digest": digest(hashes),
+        }
+    )
+    _remember(work, outputs, {"files": files, "owner": work.job.owner})
+    counted = f"{rows:,} rows in {len(hashes)} file{'s' if len(hashes) != 1 else ''}"
+    return Outcome(work.job.external_id, outputs, f"{counted} to {arguments['to']}")
+
+
+def _told_of_calls(work: Work, made: InferenceDataset) -> Outcome:
+    """Outputs like a lake's, so that it is read like one."""
+    name = work.arguments["inferenceDataset"]
+    lake = work.arguments["lake"] if "lake" in work.arguments else work.arguments["query"]["lake"]
+    outputs = work.told(
+        {
+            "inferenceDataset": name,
+            "path": work.arguments["to"],
+            "id": made.lake_id,
+            "masterKey": dict(lake["key"]),
+            "rows": made.rows,
+            "digest": made.digest,
+        }
+    )
+    _remember(work, outputs, {"files": {}, "owner": work.job.owner})
+    message = f"{made.rows:,} calls to the inference dataset {name}"
     return Outcome(work.job.external_id, outputs, message)
+
+
+def _remember(work: Work, outputs: dict[str, Any], facts: dict[str, Any]) -> None:
+    job = work.job
+    receipt = Receipt(
+        job.external_id, job.owner, job.revision, outputs, facts=facts, place=work.arguments["to"]
+    )
+    exports_of(work.places).put(receipt)
 
 
 def _holds(folder: Path, receipt: Receipt) -> bool:
@@ -71,16 +224,4 @@ def _digests(folder: Path) -> dict[str, str]:
         path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-    }
-
-
-def _outputs(result: ExportResult, arguments: Any) -> dict[str, Any]:
-    files = {name: facts.sha256 for name, facts in sorted(result.files.items())}
-    return {
-        "path": arguments["to"],
-        "dataset": arguments["name"],
-        "datasetVersion": arguments["version"],
-        "files": files,
-        "rows": sum(facts.rows for facts in result.files.values()),
-        "digest": digest(files),
     }
