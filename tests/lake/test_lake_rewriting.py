@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lake_world import (
     MASTER,
     CrashError,
@@ -97,6 +99,41 @@ def test_the_partition_takes_calls_and_merges_afterwards(tmp_path: Path) -> None
     assert compact(other).merged_files == 3
     assert ids(lake.snapshot()) == ["call-1", "call-3", "call-4", "call-11", "call-6"]
     assert len(lake.keys.ids_of_partitions()[CHAT]) == 1
+    assert lake.verify() == []
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.integers(1, 8)),
+            st.tuples(st.just("merge"), st.sampled_from([1 << 30, 90_000, 50_000])),
+            st.tuples(st.just("erase"), st.integers(2, 5)),
+        ),
+        min_size=2,
+        max_size=7,
+    )
+)
+@settings(max_examples=15)
+def test_every_snapshot_gives_its_rows_less_those_erased_whatever_happens_to_the_files(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    lake = new_lake(tmp_path_factory.mktemp("lake"))
+    filled, gone, seen = 0, set[str](), []
+    for what, size in steps:
+        if what == "append":
+            append(lake, calls(*range(filled, filled + size)))
+            filled += size
+            seen.append((lake.snapshot(), [f"call-{number}" for number in range(filled)]))
+        elif what == "merge":
+            compact(lake, target_bytes=size)
+        else:
+            erased = frozenset(f"call-{number}" for number in range(0, filled, size))
+            gone |= erased
+            with lake.writing() as head:
+                every = {file.partition: Treatment(without=erased) for file in head.files}
+                rewrite(lake, head, every, why="test")
+    for snapshot, before in seen:
+        assert ids(snapshot) == [call_id for call_id in before if call_id not in gone]
     assert lake.verify() == []
 
 
