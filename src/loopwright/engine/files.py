@@ -23,7 +23,9 @@ def file_digests(graph: Graph, origins: Mapping[Address, str]) -> dict[Address, 
     for address in graph.resources:
         for link in graph.links(address):
             if link.edge is Edge.READS and link.is_input:
-                read = {f"{link.target}: {name}": one for name, one in own.get(link.target, {}).items()}
+                read = {
+                    f"{link.target}: {name}": one for name, one in own.get(link.target, {}).items()
+                }
                 found[address] = found.get(address, {}) | read
     return found
 
