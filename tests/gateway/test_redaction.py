@@ -165,8 +165,8 @@ def test_a_value_gets_the_same_mark_however_it_is_written() -> None:
 
 
 def test_own_patterns_may_mean_wide_signs() -> None:
-    clean = clean_of(patterns={"customer": re.compile(r"客户：\d+")})
-    assert text("客户：７７", clean).startswith("[CUSTOMER_")
+    clean = clean_of(patterns={"客户": re.compile(r"客户：\d+")})
+    assert text("客户：７７", clean).startswith("[客户_")
     assert text("客户：77 Ａ", clean).endswith("] Ａ")
 
 

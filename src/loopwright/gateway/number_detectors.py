@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _GAP = r" \t\-.()\u00a0\u2002-\u200d\u2010-\u2015\u202f\u2060\ufeff"
-_CHAIN = re.compile(rf"[0-9](?:[{_GAP}]{{0,3}}[0-9]){{6,}}[xX]?")
+_CHAIN = re.compile(rf"[0-9](?:[{_GAP}]{{0,3}}[0-9]){{8,}}[xX]?")
 _GROUP = re.compile(r"[0-9]+")
 _BEFORE = re.compile(r"(?:\(?[+＋]\(?|\()\Z")
-_FEWEST_DIGITS, _MOST_DIGITS = 7, 19
+_SIGNS, _JOINTS = ("(", "+", "＋"), (".", "-")
+_FEWEST_DIGITS, _MOST_DIGITS = 9, 19
+_LENGTHS = frozenset(range(_FEWEST_DIGITS, _MOST_DIGITS + 1))
+_PLAIN_LENGTHS = frozenset((10, 11, *range(13, 20)))
+"""Of numbers that say by no plus, zero or country that they are telephone numbers."""
+
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -59,13 +64,11 @@ def numbers(text: str) -> Iterator[Number]:
 def _from_group(
     text: str, groups: list[tuple[int, int]], first: int, end_of_chain: int
 ) -> Iterator[Number]:
+    """The numbers that begin with one group: it alone, and with those after it."""
     start, end = groups[first]
-    opening = _BEFORE.search(text, max(0, start - 3), start)
-    sign = opening is not None and opening.group() != "("
-    leads = sign or text[start] == "0" or end - start >= 3 or text[start:end] in ("1", "86")
-    begin = opening.start() if opening else start
-    is_joined = start > 1 and text[start - 1] in ".-" and text[start - 2].isdigit()
-    after = text[start - 1] if is_joined else ""
+    begin, sign, after = _before(text, start)
+    is_open = sign or text[start] == "0" or text.startswith("86", start)
+    leads = is_open or end - start >= 3 or text[start:end] == "1"
     digits, sizes = "", []
     for number, (left, right) in enumerate(groups[first : first + _MOST_DIGITS]):
         if number and (not leads or (number > 1 and right - left == 1)):
@@ -74,13 +77,20 @@ def _from_group(
         if len(digits) > _MOST_DIGITS:
             return
         sizes.append(right - left)
-        if len(digits) < _FEWEST_DIGITS:
-            continue
-        yield Number(begin, right, text[start:right], digits, tuple(sizes), sign, after)
-        if right + 1 == end_of_chain and text[right] in "xX":
-            yield Number(
-                begin, right + 1, text[start : right + 1], digits + "X", tuple(sizes), sign, after
-            )
+        if len(digits) in (_LENGTHS if is_open else _PLAIN_LENGTHS):
+            yield Number(begin, right, text[start:right], digits, tuple(sizes), sign, after)
+        if len(digits) == 17 and right + 1 == end_of_chain and text[right] in "xX":
+            written = text[start : right + 1]
+            yield Number(begin, right + 1, written, digits + "X", tuple(sizes), sign, after)
+
+
+def _before(text: str, start: int) -> tuple[int, bool, str]:
+    """Where a number with its brackets and plus begins, whether it has a plus, what joins it."""
+    last = text[start - 1 : start]
+    if last in _SIGNS and (opening := _BEFORE.search(text, max(0, start - 3), start)):
+        return opening.start(), opening.group() != "(", ""
+    is_joined = last in _JOINTS and text[start - 2 : start - 1].isdigit()
+    return start, False, last if is_joined else ""
 
 
 def _count_of_digits(text: str) -> int:

@@ -31,7 +31,7 @@ _NESTED = 3  # JSON in a string in JSON in a string: deeper than clients go
 _WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ＠．＋－（）]")
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _BINARY = re.compile(r"data:[A-Za-z0-9/+.;=-]{0,100};base64,[A-Za-z0-9+/=_-]*+(?![@%.:])")
-_UNQUOTED_MARK = re.compile(r"(?<=[\[:,\s])(\[[A-Z0-9_]+_[0-9a-f]{8}\])(?=\s*[,\]}])")
+_UNQUOTED_MARK = re.compile(r"(?<=[\[:,\s])(\[\w+_[0-9a-f]{8}\])(?=\s*[,\]}])")
 
 
 class Redactor:
@@ -188,7 +188,7 @@ def _is_vector(values: list[Any]) -> bool:
 def _label(name: str) -> str:
     """idCard -> ID_CARD"""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"[^A-Z0-9]+", "_", spaced.upper()).strip("_") or "REDACTED"
+    return re.sub(r"\W+", "_", spaced.upper()).strip("_") or "REDACTED"
 
 
 def _snapped(finding: Finding, at: list[int]) -> Finding | None:
