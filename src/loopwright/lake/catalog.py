@@ -21,7 +21,7 @@ import orjson
 from loopwright.errors import DatasetError
 from loopwright.lake.disk import Disk
 from loopwright.lake.erased_lines import erased_lines
-from loopwright.lake.version import VersionFile, VersionManifest
+from loopwright.lake.version import Line, VersionFile, VersionManifest
 
 MANIFEST = "manifest.json"
 _MARKER = "dataset.json"
@@ -75,6 +75,11 @@ class Catalog:
             raise DatasetError(f"{path} is the manifest of {manifest.name} v{manifest.version}")
         erased = erased_lines(path.parent)
         return replace(manifest, files={**manifest.files, **erased.files}) if erased else manifest
+
+    def lines_left(self, manifest: VersionManifest) -> list[Line]:
+        """The lines of a version that were not erased."""
+        gone = erased_lines(self.folder(manifest.name, manifest.version)).lines
+        return [line for place, line in enumerate(manifest.lines) if place not in gone]
 
     def owner(self, name: str) -> str | None:
         """Who made the dataset; None when nobody owns the name."""

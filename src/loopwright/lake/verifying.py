@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loopwright.errors import DatasetError
 from loopwright.lake.catalog import MANIFEST, Catalog, file_name
-from loopwright.lake.erased_lines import ERASED, erased_lines
+from loopwright.lake.erased_lines import ERASED
 from loopwright.lake.held_out import HeldOut
 from loopwright.lake.lines import Lines
 from loopwright.lake.lookup import let_go
@@ -51,7 +51,7 @@ def verify(catalog: Catalog, name: str, version: int, *, lake: Lake | None = Non
     """
     try:
         manifest = catalog.load(name, version)
-        left = _left(manifest, catalog)
+        left = catalog.lines_left(manifest)
     except DatasetError as error:
         if version not in catalog.versions(name):
             raise
@@ -69,12 +69,6 @@ def verify(catalog: Catalog, name: str, version: int, *, lake: Lake | None = Non
     elif rebuilt != manifest.digest:
         findings.extend(_rebuild_findings(manifest.lines, lines))
     return VerifyResult(tuple(findings), manifest.digest, rebuilt, erased=erased, expired=len(gone))
-
-
-def _left(manifest: VersionManifest, catalog: Catalog) -> list[Line]:
-    """The lines of a version that were not erased."""
-    gone = erased_lines(catalog.folder(manifest.name, manifest.version)).lines
-    return [line for place, line in enumerate(manifest.lines) if place not in gone]
 
 
 def _manifest_findings(manifest: VersionManifest) -> Iterator[str]:

@@ -109,7 +109,8 @@ def _call_ids(work: Work) -> list[str]:
     if "version" in arguments:
         version = arguments["version"]
         catalog = Catalog(work.places.path(version["datasets"]))
-        return [line.call_id for line in catalog.load(version["name"], version["version"]).lines]
+        manifest = catalog.load(version["name"], version["version"])
+        return [line.call_id for line in catalog.lines_left(manifest)]
     source = QuerySource(**arguments["query"])
     with (
         _told_without_values(),
