@@ -117,12 +117,20 @@ def _hash(text: str) -> int:
 
 
 def _filled(least: Sequence[int | None]) -> bytes:
-    """The low bytes; an empty bin takes the first that is not, in an order of its own."""
-    full = {place: run & 0xFF for place, run in enumerate(least) if run is not None}
+    """A byte of each bin's run; an empty one takes the first run there is, in its own order."""
+    full = {place: run for place, run in enumerate(least) if run is not None}
     return bytes(
-        full[place] if place in full else full[next(giver for giver in givers if giver in full)]
+        _byte(
+            full[place] if place in full else full[next(one for one in givers if one in full)],
+            place,
+        )
         for place, givers in enumerate(_givers())
     )
+
+
+def _byte(run: int, place: int) -> int:
+    """Eight bits of a run, others in each bin, so that few runs are told apart as well as many."""
+    return ((run ^ place * 0x9E3779B1) * 0x85EBCA6B >> 24) & 0xFF
 
 
 @cache

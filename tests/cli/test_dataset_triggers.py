@@ -1,0 +1,176 @@
+"""A local dataset over time: held-out questions, new calls and age each make a version, or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopwright.cli import run
+from loopwright.clock import SystemClock
+from support.local_worlds import Said, do_jobs_inline, line, write_lines
+
+MANIFESTS = """
+apiVersion: loopwright.dev/v1alpha1
+kind: Provider
+metadata: {name: local}
+spec: {type: local}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Lake
+metadata: {name: main}
+spec: {provider: local, storage: lake}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: CallImport
+metadata: {name: recorded}
+spec: {provider: local, lake: main, files: [calls.jsonl]}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Dataset
+metadata: {name: set}
+spec: {provider: local, source: {lake: main}, split: {validation: 0.25, by: call}, MORE}
+"""
+SUITE = """
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: EvalSuite
+metadata: {name: desk}
+spec:
+  capabilities:
+    - name: routing
+      datasets:
+        - {name: written, file: eval/questions.jsonl, method: exactMatch}
+        - {name: own, dataset: Dataset/set, method: exactMatch}
+"""
+OTHER = """
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Dataset
+metadata: {name: other}
+spec: {provider: local, source: {lake: main}, cleaning: {decontaminate: false}}
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    do_jobs_inline(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "200")
+    write_lines(tmp_path / "calls.jsonl", [line(n) for n in range(40)])
+    ask(tmp_path, "question 3", "Question 4!")
+    return tmp_path
+
+
+@pytest.fixture
+def say(world: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    def call(*arguments: str) -> Said:
+        code = run([*arguments, "--project", str(world)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def ask(world: Path, *questions: str) -> None:
+    write_lines(world / "eval/questions.jsonl", [{"question": one} for one in questions])
+
+
+def declare(world: Path, more: str = "", *others: str) -> None:
+    text = MANIFESTS.replace(", MORE", f", {more}" if more else "")
+    (world / "all.yaml").write_text("".join([text, *others]))
+
+
+def plan(world: Path, say: Callable[..., Said]) -> dict[str, Any]:
+    """Changes by address."""
+    code, out, err = say("plan", str(world / "all.yaml"), "--json")
+    assert code == 0, err
+    return {change["address"]: change for change in json.loads(out)["changes"]}
+
+
+def apply(world: Path, say: Callable[..., Said]) -> None:
+    code, out, err = say("apply", str(world / "all.yaml"), "--yes", "--wait")
+    assert code == 0, out + err
+
+
+def shown(say: Callable[..., Said], version: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(say("dataset", "show", version, "--json")[1])
+    return found
+
+
+def test_questions_of_every_suite_stay_out_and_a_changed_file_makes_a_version(
+    world: Path, say: Callable[..., Said]
+) -> None:
+    declare(world, "", SUITE, OTHER)
+    apply(world, say)
+    first = shown(say, "set@v1")
+    assert first["dropped"] == {"contaminated": 2}
+    assert first["leaks"] == {"desk/routing/written": {"equal": 2}}  # its own split is exempt
+    assert shown(say, "other@v1")["rows"] == 40
+    told = say("dataset", "show", "set@v1")[1]
+    assert "desk/routing/written: 2 equal" in told
+    assert say("dataset", "verify", "set")[0] == 0
+    assert plan(world, say)["Dataset/set"]["action"] == "no-op"
+
+    ask(world, "question 3", "Question 4!", "question 5")
+    change = plan(world, say)["Dataset/set"]
+    assert (change["action"], change["revision"]) == ("run", "v2")
+    assert change["reason"] == "its input files changed"
+    assert "held against 1 set of questions" in " ".join(change["estimate"]["notes"])
+    assert "2 calls (desk/routing/written 2)" in " ".join(change["estimate"]["notes"])
+    apply(world, say)
+    assert shown(say, "set@v2")["leaks"] == {"desk/routing/written": {"equal": 3}}
+    assert say("dataset", "verify", "set@v1")[0] == 0  # by the questions as they were
+
+
+def test_a_suite_drawn_from_another_dataset_is_read_as_it_stands(
+    world: Path, say: Callable[..., Said]
+) -> None:
+    """Each is held against the other's validation split: no circle, and no order between them."""
+    drawn = SUITE.replace("- {name: written, file: eval/questions.jsonl, method: exactMatch}", "")
+    split = OTHER.replace("cleaning: {decontaminate: false}",
+                          "split: {validation: 0.5, by: call}, sampling: {salt: x}")  # fmt: skip
+    declare(world, "", drawn, split)
+    apply(world, say)
+    mine = shown(say, "set@v1")["split"]["lines"]["validation"]
+    declare(world, "", drawn, split.replace("salt: x", "ratio: 1.0, salt: y"))
+    apply(world, say)
+    assert shown(say, "other@v2")["leaks"] == {"desk/routing/own": {"equal": mine}}
+
+
+def test_enough_new_calls_make_a_version_and_fewer_do_not(
+    world: Path, say: Callable[..., Said]
+) -> None:
+    declare(world, "trigger: {minNewCalls: 10}")
+    apply(world, say)
+    for came, action in ((9, "no-op"), (10, "run")):
+        write_lines(world / "calls.jsonl", [line(n) for n in range(40 + came)])
+        code, _, err = say(
+            "apply", str(world / "all.yaml"), "--yes", "--target", "CallImport/recorded"
+        )
+        assert code in (0, 3), err
+        change = plan(world, say)["Dataset/set"]
+        assert change["action"] == action
+    assert change["reason"] == "+10 calls since v1"
+    apply(world, say)
+    assert shown(say, "set")["rows"] == 50
+    assert plan(world, say)["Dataset/set"]["action"] == "no-op"
+
+
+def test_a_version_of_that_age_is_followed_by_another(
+    world: Path, say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(world, "trigger: {every: 7d}")
+    apply(world, say)
+    now = SystemClock.now
+    for days, action in ((6, "no-op"), (8, "run")):
+        monkeypatch.setattr(
+            SystemClock, "now", lambda clock, d=days: now(clock) + timedelta(days=d)
+        )
+        assert plan(world, say)["Dataset/set"]["action"] == action
+    apply(world, say)
+    assert shown(say, "set")["version"] == 2
+    assert plan(world, say)["Dataset/set"]["action"] == "no-op"
