@@ -174,3 +174,51 @@ def test_a_version_of_that_age_is_followed_by_another(
     apply(world, say)
     assert shown(say, "set")["version"] == 2
     assert plan(world, say)["Dataset/set"]["action"] == "no-op"
+
+
+EXPORT = """
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Export
+metadata: {name: picked}
+spec:
+  provider: local
+  source: {lake: main, query: "SELECT * FROM calls WHERE BOUND"}
+  to: {inferenceDataset: picked}
+"""
+
+
+def test_what_a_query_picked_is_drawn_from_and_an_edited_query_makes_a_version(
+    world: Path, say: Callable[..., Said]
+) -> None:
+    def edit(bound: str) -> None:
+        declare(world, "", EXPORT.replace("BOUND", bound))
+        text = (world / "all.yaml").read_text()
+        drawn = text.replace(
+            "source: {lake: main}, split", "source: {inferenceDataset: picked}, split"
+        )
+        (world / "all.yaml").write_text(drawn)
+
+    edit("epoch(ts) < 1760000000 + 600")
+    apply(world, say)
+    first = shown(say, "set@v1")
+    assert (first["population"], first["rows"]) == (10, 10)
+    assert plan(world, say)["Dataset/set"]["action"] == "no-op"
+    edit("epoch(ts) < 1760000000 + 1200")
+    apply(world, say)
+    assert shown(say, "set")["rows"] == 20
+    assert plan(world, say)["Dataset/set"]["action"] == "no-op"
+
+
+def test_an_inference_dataset_that_nobody_makes_is_refused_with_what_to_do(
+    world: Path, say: Callable[..., Said]
+) -> None:
+    declare(world)
+    text = (world / "all.yaml").read_text()
+    (world / "all.yaml").write_text(
+        text.replace("source: {lake: main}", "source: {inferenceDataset: x}")
+    )
+    code, _, err = say("plan", str(world / "all.yaml"))
+    assert code == 1
+    assert "no Export of these manifests makes the inference dataset x" in err
+    assert "declare an Export with to: {inferenceDataset: x}" in err
