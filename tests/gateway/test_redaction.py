@@ -176,6 +176,14 @@ def test_marks_of_another_lake_are_other_marks() -> None:
     assert text("a@example.com") != text("a@example.com", other)
 
 
+def test_a_name_tells_that_its_value_is_a_key() -> None:
+    key = "3f2a9c1e-1111-4222-8333-abcdefabcdef"
+    clean = FULL.value({"ark_api_key": key, "prompt_tokens": 7, "id": key}, Counter())
+    assert re.fullmatch(r"\[API_KEY_\w+\]", clean["ark_api_key"])
+    assert (clean["prompt_tokens"], clean["id"]) == (7, key)
+    assert FULL.value({"token": "of my gratitude"}, Counter()) == {"token": "of my gratitude"}
+
+
 def test_places_are_counted_by_detector() -> None:
     counts = Counter[str]()
     FULL.value(

@@ -97,6 +97,12 @@ def detectors(
     )
 
 
+def tells_a_key(name: str) -> bool:
+    """Whether what is called so is a key or a password."""
+    small = name.lower()
+    return any(_is_key(small, named) for named in _NAMED.finditer(small))
+
+
 def _emails(text: str) -> Iterator[Finding]:
     if "@" not in text and "%40" not in text:
         return
@@ -134,16 +140,19 @@ def _assigned_keys(text: str) -> Iterator[Finding]:
         return
     end = 0
     for named in _NAMED.finditer(small):
-        before = _BEFORE_NAMED.get(named.group())
-        start = named.start()
-        if before and not before.search(small, max(0, start - _LONGEST_BEFORE), start):
+        if named.start() < end or not _is_key(small, named):
             continue
-        value = _VALUE.match(text, named.end()) if start >= end else None
-        if value is None:
-            continue
-        end = value.end()
-        if any(map(str.isdigit, value["key"])):
-            yield _finding(value, "apiKey", "key")
+        if value := _VALUE.match(text, named.end()):
+            end = value.end()
+            if any(map(str.isdigit, value["key"])):
+                yield _finding(value, "apiKey", "key")
+
+
+def _is_key(small: str, named: re.Match[str]) -> bool:
+    """`key` and `token` mean many things: what stands before tells."""
+    before = _BEFORE_NAMED.get(named.group())
+    start = named.start()
+    return not before or bool(before.search(small, max(0, start - _LONGEST_BEFORE), start))
 
 
 def _addresses(text: str) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from loopwright.gateway.detectors import detectors
+from loopwright.gateway.detectors import detectors, tells_a_key
 from loopwright.gateway.escapes import escapes_in, unescaped
 from loopwright.gateway.findings import Finding, without_overlaps
 from loopwright.gateway.own_patterns import Patience
@@ -25,6 +25,7 @@ from loopwright.lake.exchange import HashKeys
 _SHORTEST, _SHORTEST_KEY = 6, 16  # of what built-in detectors find
 _SMALLEST = 10**9
 _MARK_BYTES = 4
+_LOGPROBS = "logprobs"
 _MOST_NAMES = 4096
 _PATIENCE = 0.5  # seconds that own patterns may take for one call in a thread
 _NESTED = 3  # JSON in a string in JSON in a string: deeper than clients go
@@ -63,12 +64,7 @@ class Redactor:
         if kind is str:
             return self.text(value, counts)
         if kind is dict:
-            return {
-                self._name(name, counts): self._logprobs(one, counts)
-                if name == "logprobs"
-                else self.value(one, counts)
-                for name, one in value.items()
-            }
+            return self._object(value, counts)
         if kind is list:
             if not self._has_own and _is_vector(value):
                 return value
@@ -89,14 +85,33 @@ class Redactor:
         clean = self._replaced(text, found, counts)
         return _kept_json(text, clean) if text.lstrip()[:1] in ("{", "[") else clean
 
-    def _name(self, name: str, counts: Counter[str]) -> str:
-        """A key of an object; the usual ones hold nothing and are known after the first time."""
-        if name in self._plain_names:
-            return name
-        clean = self.text(name, counts)
-        if clean == name and len(self._plain_names) < _MOST_NAMES:
-            self._plain_names.add(name)
+    def _object(self, value: dict[str, Any], counts: Counter[str]) -> dict[str, Any]:
+        """The usual names hold nothing and tell nothing, and are known after the first time."""
+        clean = {}
+        for name, one in value.items():
+            if name in self._plain_names:
+                clean[name] = self.value(one, counts)
+                continue
+            new_name = self.text(name, counts)
+            clean[new_name] = self._named(name, one, counts)
+            is_plain = new_name == name != _LOGPROBS and not tells_a_key(name)
+            if is_plain and len(self._plain_names) < _MOST_NAMES:
+                self._plain_names.add(name)
         return clean
+
+    def _named(self, name: str, value: Any, counts: Counter[str]) -> Any:
+        """A value whose name may tell what it is: `api_key` is followed by one."""
+        if name == _LOGPROBS:
+            return self._logprobs(value, counts)
+        if type(value) is str and tells_a_key(name):
+            before = len(name) + 1
+            found = [
+                one._replace(start=max(0, one.start - before), end=one.end - before)
+                for one in self._found(f"{name}={value}")
+                if one.end > before
+            ]
+            return self._replaced(value, found, counts)
+        return self.value(value, counts)
 
     def _around_binary(self, text: str, counts: Counter[str]) -> str:
         """Pictures within text are passed over; what surrounds them is not."""
