@@ -51,6 +51,20 @@ spec:
   source: {dataset: set}
   to: {path: out}
 """
+EXPORT = """
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Export
+metadata: {{name: mine}}
+spec: {{provider: local, source: {source}, to: {to}}}
+"""
+
+
+def write_calls(path: Path) -> None:
+    """Twelve calls of Bob, five of Alice."""
+    bobs = [line(number) | {"user": "bob"} for number in range(12)]
+    hers = [line(n, text=f"{SECRET} {n}") | {"user": ALICE} for n in range(12, 17)]
+    write_lines(path, [*bobs, *hers])
 
 
 @pytest.fixture
@@ -58,9 +72,7 @@ def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Path:
     do_jobs_inline(monkeypatch)
-    bobs = [line(number) | {"user": "bob"} for number in range(12)]
-    hers = [line(n, text=f"{SECRET} {n}") | {"user": ALICE} for n in range(12, 17)]
-    write_lines(tmp_path / "calls.jsonl", [*bobs, *hers])
+    write_calls(tmp_path / "calls.jsonl")
     (tmp_path / "all.yaml").write_text(MANIFESTS)
     manifests = str(tmp_path / "all.yaml")
     assert run(["apply", manifests, "--project", str(tmp_path), "--yes", "--wait"]) == 0
@@ -137,6 +149,37 @@ def test_nothing_of_the_subject_is_left_in_the_project(
 
     code, out, _ = loopwright("erase", "--subject", ALICE, "--yes")
     assert (code, out) == (0, "Nothing of this subject is here.\n")
+
+
+def test_an_inference_dataset_is_erased_like_its_lake(
+    loopwright: Loopwright, project: Path
+) -> None:
+    export = {"lake": "main", "query": "SELECT call_id FROM calls"}, {"inferenceDataset": "mine"}
+    (project / "all.yaml").write_text(
+        MANIFESTS + EXPORT.format(source=json.dumps(export[0]), to=json.dumps(export[1]))
+    )
+    write_calls(project / "calls.jsonl")
+    code, out, err = loopwright("apply", str(project / "all.yaml"), "--yes", "--wait")
+    assert code == 0, out + err
+    _, out, _ = loopwright("erase", "--subject", ALICE, "--yes")
+    assert "inference dataset mine: 5 calls and 0 rows of feedback go" in out
+    place = project / ".loopwright/default/inference/mine"
+    master = MasterKey.from_file(project / ".loopwright/keys/main.key")
+    assert Lake.open(place, master=master).status().calls == 12
+    _, described, _ = loopwright("describe", "Export/mine")
+    assert "less 5 calls, erased on " in described
+
+
+def test_what_killed_builds_and_exports_left_goes_too(
+    loopwright: Loopwright, project: Path
+) -> None:
+    left = [project / ".loopwright/default/datasets/set/v7", project / ".out.replaced"]
+    for folder in left:
+        folder.mkdir()
+        (folder / "train.jsonl").write_text(SECRET)
+    loopwright("erase", "--subject", ALICE, "--yes")
+    assert [folder.exists() for folder in left] == [False, False]
+    assert quoting(project, SECRET, ALICE) == []
 
 
 def test_what_was_made_of_the_calls_says_so_afterwards(

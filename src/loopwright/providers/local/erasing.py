@@ -6,6 +6,7 @@ that do not tell which line is which call, can only be named.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -80,7 +81,12 @@ class LocalErasing:
         return tuple(sorted(found, key=lambda copy: (copy.kind, copy.name)))
 
     def erase(self, call_ids: Collection[str]) -> None:
-        """Take the lines of these calls out of everything that is here. Safe to repeat."""
+        """Take the lines of these calls out of everything that is here. Safe to repeat.
+
+        Nothing may be built or exported meanwhile: what such work left half done goes altogether.
+        """
+        for remainder in self._remainders():
+            shutil.rmtree(remainder)
         for _, folder, _ in self._versions(call_ids):
             erase_lines(folder, call_ids, disk=Disk())
         receipts = exports_of(self.places)
@@ -90,6 +96,16 @@ class LocalErasing:
                 _erase_export(folder, receipt, call_ids)
                 facts = {**receipt.facts, "files": _digests(folder)}
                 receipts.put(replace(receipt, facts=facts))
+
+    def _remainders(self) -> Iterator[Path]:
+        """Folders that killed builds and exports left: nobody reads them, and text lies in them."""
+        for folder in self.places.datasets.glob("*/v*"):
+            if folder.is_dir() and not (folder / MANIFEST).exists():
+                yield folder
+        for receipt in exports_of(self.places).all():
+            if "://" not in receipt.place:
+                place = self.places.path(receipt.place)
+                yield from place.parent.glob(f".{place.name}.*")
 
     def _versions(self, call_ids: Collection[str]) -> Iterator[tuple[str, Path, int]]:
         catalog = Catalog(self.places.datasets)
