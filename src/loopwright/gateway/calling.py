@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import aiohttp
-
 from loopwright.errors import CaptureError
 from loopwright.gateway import refusals
 from loopwright.gateway.bodies import parsed
@@ -23,6 +21,7 @@ from loopwright.gateway.refusals import RefusalError
 from loopwright.gateway.relaying import Relay
 from loopwright.gateway.routing import Route
 from loopwright.gateway.serving import Served, Serving
+from loopwright.gateway.upstream_client import UpstreamClient
 
 CALL_ID = "x-loopwright-call-id"
 OVERHEAD = "x-loopwright-overhead-ms"
@@ -63,10 +62,10 @@ class Call:
 
 
 class Calls:
-    """Runs calls. `session` is the client of all upstreams."""
+    """Runs calls. `client` is that of all upstreams."""
 
-    def __init__(self, session: aiohttp.ClientSession, metrics: Metrics) -> None:
-        self._session, self._metrics = session, metrics
+    def __init__(self, client: UpstreamClient, metrics: Metrics) -> None:
+        self._client, self._metrics = client, metrics
 
     async def run(self, exchange: Exchange, route: Route, serving: Serving, notes: Notes) -> None:
         """Answer one call. Raises RefusalError where it is not accepted, ClientGoneError."""
@@ -92,7 +91,7 @@ class Calls:
     async def _answer(self, call: Call) -> str:
         """Returns the outcome."""
         try:
-            asked = await ask(self._session, call.served.pool, call.question)
+            asked = await ask(self._client, call.served.pool, call.question)
         except RefusalError as refusal:
             return await _refused(call, refusal)
         upstream = asked.target.upstream

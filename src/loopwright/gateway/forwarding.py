@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -16,9 +15,9 @@ from loopwright.gateway.headers import upward
 from loopwright.gateway.identifiers import TraceContext
 from loopwright.gateway.refusals import RefusalError
 from loopwright.gateway.routing import Work
+from loopwright.gateway.upstream_client import UpstreamClient
 from loopwright.gateway.upstreams import Pool, Target
 
-_LARGE = 1 << 20  # bytes from which a body is sent in pieces
 _PAUSE = 0.1  # seconds before the same upstream is asked again
 _UNAVAILABLE = 503
 
@@ -43,17 +42,7 @@ class Asked:
     waited: float
 
 
-def new_session() -> aiohttp.ClientSession:
-    """The client of all upstreams. No cookies, no proxies, no unpacking, as many at once as ask."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=None),
-    )
-
-
-async def ask(session: aiohttp.ClientSession, pool: Pool, question: Question) -> Asked:
+async def ask(client: UpstreamClient, pool: Pool, question: Question) -> Asked:
     """The head of an upstream's answer. Raises RefusalError 502 or 504.
 
     A second attempt is made when no connection came about, and when one upstream of several said
@@ -63,18 +52,18 @@ async def ask(session: aiohttp.ClientSession, pool: Pool, question: Question) ->
     if first is None:
         raise refusals.upstream_unreachable(question.endpoint)
     try:
-        asked = await _attempt(session, first, question)
+        asked = await _attempt(client, first, question)
     except _NO_CONNECTION as failure:
         second = await _other(pool, first, failure)
         if second is None:
             raise _refusal(question.endpoint, failure) from failure
-        return await _again(session, second, question)
+        return await _again(client, second, question)
     except _FAILURES as failure:
         raise _refusal(question.endpoint, failure) from failure
     if asked.response.status == _UNAVAILABLE and (other := pool.choose(after=first)) is not None:
         asked.response.close()
         first.failed()
-        asked = await _again(session, other, question)
+        asked = await _again(client, other, question)
     return _usable(asked, question.endpoint)
 
 
@@ -91,24 +80,20 @@ async def _other(pool: Pool, failed: Target, failure: Exception) -> Target | Non
     return other
 
 
-async def _again(session: aiohttp.ClientSession, target: Target, question: Question) -> Asked:
+async def _again(client: UpstreamClient, target: Target, question: Question) -> Asked:
     try:
-        return _usable(await _attempt(session, target, question), question.endpoint)
+        return _usable(await _attempt(client, target, question), question.endpoint)
     except _FAILURES as failure:
         raise _refusal(question.endpoint, failure) from failure
 
 
-async def _attempt(session: aiohttp.ClientSession, target: Target, question: Question) -> Asked:
+async def _attempt(client: UpstreamClient, target: Target, question: Question) -> Asked:
     body = with_model(question.body, question.request, target.upstream.model)
     headers = upward(question.headers, authorization=target.authorization, trace=question.trace)
     began = perf_counter()
     try:
-        response = await session.post(
-            target.urls[question.work],
-            data=body if len(body) < _LARGE else io.BytesIO(body),
-            headers=headers,
-            timeout=target.timeout,
-            allow_redirects=False,
+        response = await client.post(
+            target.urls[question.work], headers=headers, body=body, timeout=target.timeout
         )
     except _NO_CONNECTION:
         target.failed()

@@ -11,20 +11,20 @@ import gc
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from loopwright.errors import GatewayError
 from loopwright.gateway.access_log import AccessLog
 from loopwright.gateway.app import App
 from loopwright.gateway.calling import Calls
-from loopwright.gateway.forwarding import new_session
 from loopwright.gateway.listening import Listener
 from loopwright.gateway.metrics import LakeFacts, Metrics
 from loopwright.gateway.serving import make_ready
 from loopwright.gateway.settings import Limits, Settings
+from loopwright.gateway.upstream_client import UpstreamClient
 
 if TYPE_CHECKING:
     from loopwright.lake.capture.call_log import CallLog
+
+_COLLECT_AFTER = (20_000, 20, 20)
 
 
 class GatewayServer:
@@ -46,26 +46,26 @@ class GatewayServer:
         self._metrics = Metrics(lambda: self._logs, lake_facts)
         self._access_log = AccessLog(access_log) if access_log else None
         self._serving = make_ready(settings, logs)
-        self._session: aiohttp.ClientSession | None = None
+        self._client: UpstreamClient | None = None
         self._app: App | None = None
         self._listener: Listener | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen and serve. Raises GatewayError when the address or certificate cannot be used."""
-        self._session = new_session()
+        self._client = UpstreamClient()
         self._app = App(
             self._serving,
-            calls=Calls(self._session, self._metrics),
+            calls=Calls(self._client, self._metrics),
             metrics=self._metrics,
             access_log=self._access_log,
         )
         try:
             self._listener = await self._opened(self._serving.settings)
         except BaseException:
-            await self._session.close()
+            await self._client.close()
             raise
-        gc.freeze()  # what is loaded by now stays: looking through it again and again costs calls
+        _spare_collecting()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -91,7 +91,7 @@ class GatewayServer:
 
     async def drain(self, seconds: float) -> None:
         """Take nothing new, let running calls end for up to `seconds`, then break them off."""
-        if self._app is None or self._session is None:
+        if self._app is None or self._client is None:
             return
         self._app.is_draining = True
         if self._listener is not None:
@@ -99,7 +99,7 @@ class GatewayServer:
         for leaving in list(self._leaving):
             leaving.cancel()
         await asyncio.gather(*self._leaving, return_exceptions=True)
-        await self._session.close()
+        await self._client.close()
         if self._access_log is not None:
             self._access_log.flush()
         self._listener = self._app = None
@@ -147,3 +147,9 @@ class GatewayServer:
         if self._app is None:
             raise GatewayError("the gateway is not running")
         return self._app
+
+
+def _spare_collecting() -> None:
+    """Look for cyclic garbage less often, and not in what was loaded before: calls leave little."""
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
