@@ -253,6 +253,18 @@ def test_an_answer_that_unpacks_to_far_more_is_cut(monkeypatch: pytest.MonkeyPat
     assert row(log)["response"] == {"text": "x" * 1000, "truncated": True}
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_tokens_of_long_streams_are_counted_though_nobody_records_them(pack: Any) -> None:
+    counted = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 90_000}}
+    stream = pack(sse(*[said("word ")] * 20_000, counted))
+    recording = begin(arrival(), None, None)
+    recording.answered(200, EVENT_TYPE, content_encoding="gzip" if pack is gzip.compress else "")
+    for at in range(0, len(stream), 60_000):
+        recording.chunk(stream[at : at + 60_000])
+    asyncio.run(recording.end("ok", timings=TIMINGS))
+    assert recording.usage == Usage(3, 90_000, estimated=False)
+
+
 def test_the_subject_of_a_header_is_named_in_the_request() -> None:
     log = ListLog()
     headers = {"x-user-id": "alice", "x-loopwright-session": "s-9"}

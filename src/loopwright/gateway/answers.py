@@ -18,6 +18,7 @@ LARGEST_ANSWER = LARGEST_STREAM
 _EVENTS = "text/event-stream"
 _EVENT_STARTS = (b"data:", b"event:", b":", b"\xef\xbb\xbfdata:")
 _ZIPPED = frozenset({"gzip", "x-gzip", "deflate"})
+_UNPACKED_AT_ONCE = 1 << 20
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
@@ -34,7 +35,10 @@ class Said:
 
 
 class Answer:
-    """Gathers one answer, as its headers describe it; keeps `limit` bytes of it."""
+    """Gathers one answer, as its headers describe it; keeps `limit` bytes of it.
+
+    `bytes` came in all, unpacked.
+    """
 
     def __init__(
         self, content_type: str, content_encoding: str = "", *, limit: int = LARGEST_ANSWER
@@ -47,22 +51,32 @@ class Answer:
         self._stream = StreamAssembly(limit=limit) if is_stream else None
         encoding = content_encoding.strip().lower()
         self._unzip = zlib.decompressobj(_GZIP_OR_ZLIB) if encoding in _ZIPPED else None
-        self._unreadable = "" if self._unzip or encoding in ("", "identity") else encoding
+        is_readable = self._unzip is not None or encoding in ("", "identity")
+        self._unreadable = "" if is_readable else encoding
 
     def add(self, data: bytes) -> None:
         """Some more of it, as it went to the client."""
-        room = self._limit - self.bytes
-        if self._unzip is not None:
-            data = self._unzipped(data, room + 1)
-        if len(data) > room:
-            data, self._is_truncated = data[:room], True
-        if not data:
+        if self._unzip is None:
+            self._keep(data)
             return
+        try:
+            while data and not (self._is_truncated and self._stream is None):
+                self._keep(self._unzip.decompress(data, _UNPACKED_AT_ONCE))
+                data = self._unzip.unconsumed_tail
+        except zlib.error:
+            self._unreadable = "damaged"
+
+    def _keep(self, data: bytes) -> None:
+        room = self._limit - self.bytes
         self.bytes += len(data)
+        if self._unreadable:
+            return
         if self._stream is not None:
-            self._stream.feed(data)
-        else:
-            self._pieces.append(data)
+            self._stream.feed(data)  # bounds itself, and goes on looking for the counts at the end
+            return
+        self._is_truncated = self._is_truncated or len(data) > room
+        if data and room > 0:
+            self._pieces.append(data[:room])
 
     def finish(self, *, ended_well: bool) -> Said:
         """The answer. Its JSON says `partial` when it is not whole, `truncated` when we cut it."""
@@ -83,11 +97,3 @@ class Answer:
 
     def _marked(self, value: dict[str, Any]) -> Said:
         return Said({**value, "truncated": True} if self._is_truncated else value, None, self.bytes)
-
-    def _unzipped(self, data: bytes, most: int) -> bytes:
-        """At most `most` bytes, however much `data` would become."""
-        try:
-            return self._unzip.decompress(data, most) if self._unzip else data
-        except zlib.error:
-            self._unzip, self._unreadable = None, "damaged"
-            return b""
