@@ -203,6 +203,7 @@ def test_what_a_query_picked_is_drawn_from_and_an_edited_query_makes_a_version(
     apply(world, say)
     first = shown(say, "set@v1")
     assert (first["population"], first["rows"]) == (10, 10)
+    assert "and inference dataset picked gives the same again" in say("dataset", "verify", "set")[1]
     assert plan(world, say)["Dataset/set"]["action"] == "no-op"
     edit("epoch(ts) < 1760000000 + 1200")
     apply(world, say)

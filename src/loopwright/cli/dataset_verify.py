@@ -37,7 +37,8 @@ def command(version: str, options: ProjectOptions) -> int:
         return ExitCode.ERROR
     lines = manifest.kept - result.erased
     built = place if result.expired < lines else None
-    rebuilt = f", and Lake/{built.name} gives the same again" if built else ""
+    kind = "Lake/" if built in data.lakes else "inference dataset "
+    rebuilt = f", and {kind}{built.name} gives the same again" if built else ""
     left = counted(lines, "line")
     less = f", less {result.erased:,} erased" if result.erased else ""
     if result.expired:

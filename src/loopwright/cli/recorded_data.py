@@ -85,9 +85,9 @@ class RecordedData:
         )
 
     def lake_of(self, manifest: VersionManifest) -> RecordedLake | None:
-        """The lake that a version was built from; None when it is not recorded here."""
-        ours = (lake for lake in self.lakes if lake.outputs.get("id") == manifest.lake_id)
-        return next(ours, None)
+        """The lake or inference dataset a version was built from; None when it is not here."""
+        known = (*self.lakes, *self.inference_datasets)
+        return next((lake for lake in known if lake.outputs.get("id") == manifest.lake_id), None)
 
     def lake(self, name: str | None) -> RecordedLake:
         """A lake by name; the only one when no name is given. Raises LoopwrightError."""
