@@ -174,13 +174,16 @@ class Daemon:
                 await self._gateway.reload(now.settings, self._logs.by_lake)
             if now.lakes != self._now.lakes:
                 self._recorder.renew()
-            self._now, self._problems = now, {**now.problems, **lakes}
+            problems = {**now.problems, **lakes}
+            is_news = (now, problems) != (self._now, self._problems)
+            self._now, self._problems = now, problems
             self._tell()
         except (LoopwrightError, OSError) as error:
             self._problems = {**self._problems, "daemon": str(error)}
             _log.error("what is declared cannot be followed", extra={"why": str(error)})
             return
-        _log.info("follows what is declared now", extra={"problems": self._problems})
+        if is_news:  # what cannot be served is tried again and again
+            _log.info("follows what is declared now", extra={"problems": problems})
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()

@@ -5,26 +5,21 @@ It is not handed to the endpoint's creation: what a delivery needs, its lake, ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from loopwright.daemon.acting import NotAllowedError
 from loopwright.daemon.declared import Declared, Shelf
 from loopwright.gateway.settings import Role
-from loopwright.providers.base import Observed, Opinion, Target
-from loopwright.providers.local.job_adapter import refusal
+from loopwright.providers.base import Observed, Target
 from loopwright.providers.local.lake_place import lake_arguments
-from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.served_adapter import ServedAdapter
 from loopwright.providers.local.serving import Status
 from loopwright.resources.address import Address
-
-_SWITCH = "switch the delivery of calls"
 
 
 class DeliveryAdapter(ServedAdapter):
     """Deliveries of the daemon's gateway. A daemon comes with the endpoint, not with these."""
 
     starts = False
+    least = Role.STANDARD
+    doing = "switch the delivery of calls"
 
     @property
     def shelf(self) -> Shelf:
@@ -59,16 +54,6 @@ class DeliveryAdapter(ServedAdapter):
         name = Address.parse(target.spec["lake"]).name
         spec = {"storage": found["storage"], "masterKey": found["key"]}
         self.serving.folder.lakes.put(Declared(name, "", spec))
-
-    def refuse(self, target: Target, action: str) -> None:
-        del target, action
-        must_be(Role.STANDARD, _SWITCH, self.places)
-
-    def check(self, target: Target) -> Iterable[Opinion]:
-        try:
-            must_be(Role.STANDARD, _SWITCH, self.places)
-        except NotAllowedError as error:
-            yield refusal(target, error.message, error.hint or "")
 
 
 def _named(declared: Declared, field: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from loopwright.daemon.configuring import is_own, place_of, spec_digest
 from loopwright.daemon.declared import Declared, Shelf
+from loopwright.gateway.settings import Role
 from loopwright.providers.base import Observed, Operation, OperationStatus, Opinion, Target
 from loopwright.providers.local.job_adapter import refusal
 from loopwright.providers.local.refusing import elsewhere
@@ -22,6 +23,8 @@ class EndpointAdapter(ServedAdapter):
     """Endpoints of the daemon's gateway. One that is declared running needs a daemon."""
 
     starts = True
+    least = Role.READER
+    doing = "change an endpoint"
 
     @property
     def shelf(self) -> Shelf:
@@ -63,7 +66,7 @@ class EndpointAdapter(ServedAdapter):
         log = self.serving.folder.log
         return log.read_text(encoding="utf-8").splitlines() if log.is_file() else ()
 
-    def check(self, target: Target) -> Iterable[Opinion]:
+    def opinions(self, target: Target) -> Iterable[Opinion]:
         """Models of its own are for other providers; a gateway does not call itself."""
         upstream = target.spec["model"].get("upstream")
         if upstream is None:

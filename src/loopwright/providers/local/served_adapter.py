@@ -7,20 +7,25 @@ is started later, finds the same.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from loopwright.daemon.acting import NotAllowedError
 from loopwright.daemon.declared import Declared, Shelf
 from loopwright.errors import PermanentError
+from loopwright.gateway.settings import Role
 from loopwright.providers.base import (
     Capabilities,
     FieldChange,
     Observed,
     Operation,
     OperationStatus,
+    Opinion,
     Target,
 )
+from loopwright.providers.local.job_adapter import refusal
+from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.refusing import explained
 from loopwright.providers.local.serving import Serving, Status
@@ -34,6 +39,10 @@ class ServedAdapter(ABC):
 
     starts: bool
     """Whether it needs a daemon, and so starts one."""
+    least: Role
+    """Of whoever declares it or takes it away."""
+    doing: str
+    """What that is, in words."""
 
     def __init__(self, places: Places, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
@@ -53,13 +62,22 @@ class ServedAdapter(ABC):
     def trouble(self, declared: Declared, status: Status) -> str:
         """Why a daemon that follows does not serve it; empty: it does."""
 
-    def refuse(self, target: Target, action: str) -> None:
-        """Raises PermanentError when this must not be done."""
-        del target, action
-
     def before(self, target: Target) -> None:
         """What else has to be on disk before the declaration is."""
         del target
+
+    def opinions(self, target: Target) -> Iterable[Opinion]:
+        """What the kind has against a target before anything is done."""
+        del target
+        return ()
+
+    def check(self, target: Target) -> Iterable[Opinion]:
+        """First of all, whoever asks must be allowed to."""
+        try:
+            must_be(self.least, self.doing, self.places)
+        except NotAllowedError as error:
+            yield refusal(target, error.message, error.hint or "")
+        yield from self.opinions(target)
 
     def needs_daemon(self, declared: Declared) -> bool:
         del declared
@@ -83,7 +101,7 @@ class ServedAdapter(ABC):
     def create(self, target: Target, key: str) -> Operation:
         """Declare it, and have it followed. Raises PermanentError over somebody else's."""
         with explained(target.address, "create"):
-            self.refuse(target, "create")
+            must_be(self.least, self.doing, self.places)
             name = target.address.name
             held = self.shelf.get(name)
             if held and held.owner != target.owner:
@@ -100,7 +118,7 @@ class ServedAdapter(ABC):
         self, target: Target, observed: Observed, changes: Sequence[FieldChange], key: str
     ) -> Operation:
         with explained(target.address, "update"):
-            self.refuse(target, "update")
+            must_be(self.least, self.doing, self.places)
             held = self.shelf.get(observed.external_id)
             desired = _sent(target.spec)
             self._declare(target, edited(held.spec, desired, changes) if held else desired)
@@ -108,7 +126,7 @@ class ServedAdapter(ABC):
 
     def delete(self, target: Target, observed: Observed, key: str) -> Operation:
         with explained(target.address, "delete"):
-            self.refuse(target, "delete")
+            must_be(self.least, self.doing, self.places)
             self.shelf.remove(observed.external_id)
             self.serving.followed()
             self.serving.handed_over()
