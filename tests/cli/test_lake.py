@@ -188,6 +188,22 @@ def test_an_audit_accounts_for_every_call_and_fails_on_a_gap(
     assert (code, "does not add up" in out) == (1, True)
 
 
+def test_of_many_gateways_those_whose_calls_are_in_place_are_told_together(
+    loopwright: Loopwright, project: Path, gateway: Gateway
+) -> None:
+    for _ in range(21):
+        one = Gateway(project)
+        one.call(one.log.gateway_id)
+        one.log.close()
+    gateway.log.accept("live", call_id="running", ts=0)
+    gateway.record()
+    code, out, _ = loopwright("lake", "audit")
+    rows = [" ".join(row.split()) for row in out.partition("\n\n")[0].splitlines()[1:]]
+    assert (code, rows) == (0, ["21 settled live 21 21 0 0 0 0", "gw live 1 0 1 0 0 0"])
+    every = loopwright("lake", "audit", "--all")[1].partition("\n\n")[0]
+    assert len(every.splitlines()) == 23
+
+
 def test_status_tells_what_is_on_the_way_and_folds_many_days(
     loopwright: Loopwright, gateway: Gateway
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -337,6 +338,37 @@ def test_erased_rows_stay_accounted_for(world: CaptureWorld) -> None:
     (told,) = world.audit().endpoints
     assert (set(told.in_lake), set(told.removed["erased"])) == ({1, 3}, {2})
     assert world.audit().findings == ()
+
+
+def test_an_audit_in_the_middle_of_traffic_is_clean(world: CaptureWorld) -> None:
+    stop, log, deepest = threading.Event(), world.log(), 0
+    empty_once = Recorder(world.folder / "spool", lambda name: world.lake).step
+
+    def empty() -> None:
+        while not stop.is_set():
+            empty_once()
+            compact(world.lake)
+
+    thread = threading.Thread(target=empty)
+    thread.start()
+    try:
+        for number in range(300):
+            hand_over(log, number)
+            if number % 10 == 9:
+                log.rotate()
+            if number % 15 == 14:
+                found = world.audit()
+                assert found.findings == ()
+                assert len(found.endpoints[0].accepted) <= number + 1
+                deepest = max(deepest, len(found.endpoints[0].in_lake))
+    finally:
+        stop.set()
+        thread.join()
+    log.close()
+    world.record_all()
+    assert world.audit().findings == ()
+    assert len(set(world.calls())) == 300
+    assert deepest
 
 
 # What a gateway may meet, in any order.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from loopwright.lake.store import Lake
 
 _HEADER = ("GATEWAY", "ENDPOINT", "ACCEPTED", "IN LAKE", "PENDING", "EXCLUDED", "LOST", "REMOVED")
+_MOST_LINES = 20
 
 
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False)
+@click.option("--all", "every", is_flag=True, help="A line for every gateway and endpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @project_options
-def command(name: str | None, as_json: bool, options: ProjectOptions) -> int:
+def command(name: str | None, every: bool, as_json: bool, options: ProjectOptions) -> int:
     """Prove that no captured call is missing, and that the lake is as it was written.
 
     Every call that a gateway accepted is in the lake, pending in the log, excluded by policy, lost
@@ -41,7 +43,7 @@ def command(name: str | None, as_json: bool, options: ProjectOptions) -> int:
     if as_json:
         say_json(_as_json(place, found, changed))
     else:
-        say("\n".join(_told(place, found, changed)))
+        say("\n".join(_told(place, found, changed, every=every)))
         for one in found.notes:
             note(one)
     return ExitCode.DONE if found.complete and not changed else ExitCode.ERROR
@@ -55,9 +57,9 @@ def _changed(lake: Lake) -> list[str]:
         return lake.verify(strays=False)
 
 
-def _told(place: RecordedLake, found: Audit, changed: list[str]) -> Iterator[str]:
+def _told(place: RecordedLake, found: Audit, changed: list[str], *, every: bool) -> Iterator[str]:
     if found.endpoints:
-        yield table([_row(one) for one in found.endpoints], header=_HEADER)
+        yield table(_rows(found.endpoints, every=every), header=_HEADER)
         yield ""
     for one in found.endpoints:
         for reason, numbers in sorted(one.lost.items()):
@@ -76,6 +78,35 @@ def _told(place: RecordedLake, found: Audit, changed: list[str]) -> Iterator[str
         )
     else:
         yield f"Lake/{place.name} is as it was written; no gateway has captured calls for it."
+
+
+def _rows(endpoints: Sequence[EndpointAudit], *, every: bool) -> list[tuple[str, ...]]:
+    """A line each; of many, those whose calls are all in place together, by endpoint."""
+    if every or len(endpoints) <= _MOST_LINES:
+        return [_row(one) for one in endpoints]
+    settled = [one for one in endpoints if one.complete and not (one.pending or one.lost)]
+    together: dict[str, list[EndpointAudit]] = {}
+    for one in settled:
+        together.setdefault(one.endpoint, []).append(one)
+    return [
+        *(_sum(endpoint, held) for endpoint, held in sorted(together.items())),
+        *(_row(one) for one in endpoints if one not in settled),
+    ]
+
+
+def _sum(endpoint: str, held: Sequence[EndpointAudit]) -> tuple[str, ...]:
+    gone = [sum(map(len, one.excluded.values())) for one in held]
+    removed = [sum(map(len, one.removed.values())) for one in held]
+    return (
+        f"{len(held):,} settled",
+        endpoint,
+        f"{sum(len(one.accepted) for one in held):,}",
+        f"{sum(len(one.in_lake) for one in held):,}",
+        "0",
+        f"{sum(gone):,}",
+        "0",
+        f"{sum(removed):,}",
+    )
 
 
 def _row(one: EndpointAudit) -> tuple[str, ...]:

@@ -38,6 +38,9 @@ _GROUP_CALLS = 20_000
 _GROUP_BYTES = 64 << 20
 
 
+_Row = tuple[Taken, CapturedCall, dict[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Emptied:
     """What was taken from the logs."""
@@ -131,17 +134,9 @@ class Emptying:
         """The calls of the segments; one that is no row of the lake is lost, alone."""
         rows = [(taken, call, self._row(taken, call)) for taken in group for call in taken.calls]
         try:
-            return _built(row for _, _, row in rows)
+            return _built(rows)
         except LakeError:
-            fitting = []
-            for taken, call, row in rows:
-                try:
-                    _built([row])
-                except LakeError as error:
-                    _defect(taken, call, error)
-                else:
-                    fitting.append(row)
-            return _built(fitting)
+            return _built(list(_fitting(rows)))
 
     def _row(self, taken: Taken, call: CapturedCall) -> dict[str, Any]:
         keys = self._lake.hash_keys
@@ -166,11 +161,26 @@ class Emptying:
         remove_gateway(gateway)
 
 
-def _built(rows: Iterator[Mapping[str, Any]] | Sequence[Mapping[str, Any]]) -> Batch:
+def _built(rows: Sequence[_Row]) -> Batch:
     builder = BatchBuilder()
-    for row in rows:
+    for _, _, row in rows:
         builder.add(row)
     return builder.batch()
+
+
+def _fitting(rows: Sequence[_Row]) -> Iterator[_Row]:
+    """Those that the lake can hold; halves are tried, so that few misfits cost little."""
+    try:
+        _built(rows)
+    except LakeError as error:
+        if len(rows) == 1:
+            _defect(rows[0][0], rows[0][1], error)
+            return
+        middle = len(rows) // 2
+        yield from _fitting(rows[:middle])
+        yield from _fitting(rows[middle:])
+    else:
+        yield from rows
 
 
 def _defect(taken: Taken, call: CapturedCall, error: LakeError) -> None:

@@ -64,6 +64,7 @@ class LogFile:
         self._segments = 0
         self._handed = self._taken = self._durable = 0  # frames
         self._new_names = True
+        self._looked = 0.0
         self._awaited: list[Future[None]] = []
         self._committing = GroupCommit(
             self._commit_group, name=f"capture {folder.name}", gather=COMMIT_SECONDS
@@ -117,9 +118,7 @@ class LogFile:
 
     def waiting(self) -> list[Segment]:
         """Segments that are not in the lake yet, the oldest first."""
-        while self._recent and self._recent[0].is_gone:
-            self._recent.popleft()
-        return list(self._recent)
+        return [one for one in list(self._recent) if not one.is_gone]
 
     def close(self) -> None:
         """Finish what is there. Waits for the disk."""
@@ -168,8 +167,7 @@ class LogFile:
         for done in awaited:
             if done.set_running_or_notify_cancel():
                 _settle(done, problem)
-        with suppress(OSError):
-            self.spooled = bytes_in(self._folder.parent)
+        self._look_around()
         return self._patience(segment)
 
     def _made_durable(self, segment: Segment | None, retired: list[Segment]) -> CaptureError | None:
@@ -190,6 +188,16 @@ class LogFile:
             self._new_names = True
             return refused(error, f"make the log in {self._folder.parent} durable")
         return None
+
+    def _look_around(self) -> None:
+        """How full the spool is, and which segments are in the lake by now."""
+        if time.monotonic() - self._looked < _AGAIN_SECONDS:
+            return
+        self._looked = time.monotonic()
+        while self._recent and self._recent[0].is_gone:
+            self._recent.popleft()
+        with suppress(OSError):
+            self.spooled = bytes_in(self._folder.parent)
 
     def _patience(self, segment: Segment | None) -> float | None:
         behind = self._debts or self._retired or self._durable != self._taken
