@@ -99,6 +99,27 @@ def test_an_address_in_use_is_told_and_nothing_is_left_running(project: ServedPr
     assert Presence(project.folder.path).facts() is None
 
 
+def test_a_gateway_that_is_declared_elsewhere_moves(project: ServedProject) -> None:
+    (project.path / "loopwright.yaml").write_text("gateway: {listen: '127.0.0.1:${PORT}'}\n")
+    first, second = free_port(), free_port()
+    assert project.apply("--var", f"PORT={first}")[0] == 0
+    before = facts(project.folder)
+    assert before.gateway == f"http://127.0.0.1:{first}"
+    code, told, _ = project.run("plan", str(project.path), "--var", f"PORT={second}")
+    assert code == 0
+    assert f"the gateway is at {before.gateway}, not at http://127.0.0.1:{second}" in told
+
+    assert project.apply("--var", f"PORT={second}")[0] == 0
+    after = facts(project.folder)
+    assert (after.pid, after.gateway) == (before.pid, f"http://127.0.0.1:{second}")
+    assert ask(project, "hello") == "hello"
+    with socket.create_server(("127.0.0.1", first)):
+        code, out, err = project.apply("--var", f"PORT={first}")
+    assert code != 0
+    assert f"cannot listen on 127.0.0.1:{first}" in out + err
+    assert ask(project, "still there") == "still there"
+
+
 def test_calls_that_run_when_it_is_asked_to_stop_end_well_and_are_recorded(
     project: ServedProject, upstream: MockUpstream
 ) -> None:
@@ -264,6 +285,11 @@ def test_a_project_that_is_removed_takes_its_daemon_with_it(project: ServedProje
     pid = facts(project.folder).pid
     shutil.rmtree(project.path)
     eventually(lambda: not started_at(pid))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 def _accepted(project: ServedProject, key: str) -> bool:

@@ -27,7 +27,8 @@ def findings(serving: Serving) -> Iterator[Opinion]:
 
 def _told(status: Status) -> Iterator[Opinion]:
     running = sum(one["running"] for one in status["endpoints"].values())
-    said = f"process {status['pid']} serves {running} endpoints at {status['gateway']}"
+    count = f"{running} endpoint{'s' if running != 1 else ''}"
+    said = f"process {status['pid']} serves {count} at {status['gateway']}"
     yield Opinion(Severity.OK, _SUBJECT, said)
     for subject, why in status["problems"].items():
         yield Opinion(Severity.ERROR, subject, why, "see the daemon's log")

@@ -37,10 +37,11 @@ class EndpointAdapter(ServedAdapter):
         """Running only while a daemon serves it: a dead daemon shows as `running: false`."""
         served = (status or {}).get("endpoints", {}).get(declared.name, {})
         wanted = declared.spec.get("running", True)
-        why = "" if served or not wanted else self._absence(declared, status)
+        is_served = bool(status and served and self._is_here(status))
+        why = "" if is_served or not wanted else self._absence(declared, status)
         return Observed(
             external_id=declared.name,
-            spec={**_without_keys(declared.spec), "running": bool(wanted and served)},
+            spec={**_without_keys(declared.spec), "running": bool(wanted and is_served)},
             outputs={"url": f"{self._address(status)}/v1", "model": declared.name},
             ready=not why,
             status=why or ("running" if wanted else "stopped"),
@@ -49,7 +50,7 @@ class EndpointAdapter(ServedAdapter):
 
     def trouble(self, declared: Declared, status: Status) -> str:
         served = status["endpoints"].get(declared.name, {})
-        if served.get("digest") == spec_digest(declared):
+        if served.get("digest") == spec_digest(declared) and self._is_here(status):
             return ""
         return self._absence(declared, status)
 
@@ -91,7 +92,14 @@ class EndpointAdapter(ServedAdapter):
             return "the project daemon does not run"
         problems = status.get("problems", {})
         told = problems.get(f"Endpoint/{declared.name}") or problems.get("daemon")
-        return told or "the project daemon does not serve it yet"
+        if told or self._is_here(status):
+            return told or "the project daemon does not serve it yet"
+        return f"the gateway is at {status['gateway']}, not at {self._address(None)}"
+
+    def _is_here(self, status: Status) -> bool:
+        """Whether the gateway is where the project file wants it; with port 0, anywhere."""
+        port = self.places.file.gateway.port
+        return port in (0, place_of(status["gateway"])[1])
 
     def _address(self, status: Status | None) -> str:
         if status:
