@@ -127,7 +127,7 @@ def test_a_plan_tells_all_that_would_go_and_changes_nothing(
     code, words, _ = loopwright("erase", "--subject", ALICE, "--plan")
     assert code == 0
     assert "Lake main: 5 calls and 0 rows of feedback go" in words
-    assert "version set@v1: 5 lines, go" in words
+    assert "version set@v1: 5 lines go" in words
     kept = [path for path in before if "state.db" not in path.name]
     assert all(path.read_bytes() == before[path] for path in kept)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from loopwright.cli.common import ProjectOptions, project_options, session
-from loopwright.cli.output import note, say, say_json, table
+from loopwright.cli.output import note, say, say_json
 from loopwright.errors import DecisionNeededError
 
 if TYPE_CHECKING:
-    from loopwright.cli.erasing import ErasurePlan
     from loopwright.engine.workspace import Workspace
 
 
@@ -43,7 +41,8 @@ def command(
     copies of the lake close too. What was trained on them, or copied elsewhere, is marked.
     """
     from loopwright.cli.acting import caller
-    from loopwright.cli.erasing import Erasure, plan_json
+    from loopwright.cli.erasing import Erasure
+    from loopwright.cli.erasure_words import plan_json, plan_lines
     from loopwright.cli.recorded_data import recorded_data
     from loopwright.gateway.settings import Role as ActingRole
     from loopwright.lake.keys import Role
@@ -56,14 +55,17 @@ def command(
         erasure = Erasure(workspace, data, subject=subject, lake=lake)
         if only_plan:
             plan = erasure.plan(workspace.state().records(), Role.READER)
-            say_json(plan_json(plan)) if as_json else say("\n".join(_told(plan)))
+            say_json(plan_json(plan)) if as_json else say("\n".join(plan_lines(plan)))
             return
         with session(workspace, "erase", wait_seconds=_LOCK_SECONDS) as opened:
             erasure.settle(Role.ADMIN)
             plan = erasure.plan(opened.records(), Role.ADMIN)
+            nothing = plan.empty and not resume
             if not as_json:
-                say("\n".join(_told(plan)))
-            if plan.empty and not resume:
+                say("\n".join(plan_lines(plan)))
+            elif nothing:
+                say_json(plan_json(plan))
+            if nothing:
                 return
             if not sure:
                 _confirm()
@@ -89,36 +91,3 @@ def _confirm() -> None:
     if not sys.stdin.isatty():
         raise DecisionNeededError("erasing has to be approved", hint="add --yes")
     click.confirm("Erase this for good?", abort=True, err=True)
-
-
-def _told(plan: ErasurePlan) -> Iterator[str]:
-    if plan.empty:
-        yield "Nothing of this subject is here."
-        return
-    for one in plan.found:
-        kind = "inference dataset" if one.inference else "Lake"
-        calls, notes = one.traces.rows("calls"), one.traces.rows("feedback")
-        yield f"{kind} {one.place.name}: {calls:,} calls and {notes:,} rows of feedback go"
-        rows = [
-            (share.table, share.dt, share.endpoint, f"{share.rows:,}", f"{share.of:,}")
-            for share in one.traces.shares
-        ]
-        if rows:
-            shown = table(rows, header=("TABLE", "DAY (UTC)", "ENDPOINT", "ROWS", "OF"))
-            yield from (f"  {line}" for line in shown.splitlines())
-    for copy in plan.copies:
-        lines = "may hold lines of them" if copy.lines is None else f"{copy.lines:,} lines"
-        fate = "go" if copy.erasable else "cannot be taken out from here: remove it by hand"
-        yield (
-            f"{copy.kind} {copy.name}: {lines}, {fate}"
-            if copy.lines is not None
-            else (f"{copy.kind} {copy.name}: {lines}; look yourself, or export it again")
-        )
-    for touched in plan.touched:
-        if touched.inside:
-            revision = f" v{touched.revision}" if touched.revision else ""
-            yield f"{touched.address}{revision}: made from them; it is marked, make it anew"
-    if plan.queries:
-        yield f"query history and audit logs: {plan.queries:,} lines no longer quote the id"
-    for file in plan.files:
-        yield f"file {file}: calls were imported from it; it stays as it is"

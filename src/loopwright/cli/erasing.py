@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from loopwright.clock import to_text
 from loopwright.engine.lineage import Touched, downstream, marked
@@ -201,50 +201,13 @@ class Erasure:
     def _receipt(
         self, plan: ErasurePlan, journals: Sequence[Journal], *, name: str, at: str
     ) -> Path:
+        from loopwright.cli.erasure_words import receipt_bytes
+
         folder = self._workspace.state_dir / "erasures"
         disk, path = Disk(), folder / f"{name}.json"
         disk.make_folders(folder)
         disk.write_atomic(path, receipt_bytes(plan, journals, name=name, at=at))
         return path
-
-
-def receipt_bytes(plan: ErasurePlan, journals: Sequence[Journal], *, name: str, at: str) -> bytes:
-    """What was erased, in JSON that names nobody."""
-    import orjson
-
-    removed = [{"rows": journal.removed, "partitions": journal.partitions} for journal in journals]
-    told = plan_json(plan) | {"erasure": name, "at": at, "removed": removed}
-    return orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n"
-
-
-def plan_json(plan: ErasurePlan) -> dict[str, Any]:
-    """The plan as JSON, without the subject's id or calls."""
-    return {
-        "lakes": [
-            {
-                "name": one.place.name,
-                "kind": "InferenceDataset" if one.inference else "Lake",
-                "calls": len(one.traces.call_ids),
-                "partitions": [asdict(share) for share in one.traces.shares],
-            }
-            for one in plan.found
-        ],
-        "copies": [
-            {"kind": one.kind, "name": one.name, "lines": one.lines, "erasable": one.erasable}
-            for one in plan.copies
-        ],
-        "touched": [
-            {
-                "address": str(one.address),
-                "revision": one.revision,
-                "calls": one.calls,
-                "inside": one.inside,
-            }
-            for one in plan.touched
-        ],
-        "queries": plan.queries,
-        "importedFiles": list(plan.files),
-    }
 
 
 def _inference(data: RecordedData) -> Iterator[tuple[RecordedLake, bool]]:

@@ -1,0 +1,91 @@
+"""An erasure in words and in JSON. Neither says whose it is, nor names a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from loopwright.cli.output import table
+
+if TYPE_CHECKING:
+    from loopwright.cli.erasing import Copy, ErasurePlan, FoundIn
+    from loopwright.lake.erasure import Journal
+
+
+def plan_lines(plan: ErasurePlan) -> Iterator[str]:
+    """What goes, what is marked, and what is left to people, a line each."""
+    if plan.empty:
+        yield "Nothing of this subject is here."
+    for one in plan.found:
+        yield from _found_lines(one)
+    for copy in plan.copies:
+        yield f"{copy.kind} {copy.name}: {_fate(copy)}"
+    for touched in plan.touched:
+        if touched.inside:
+            revision = f" v{touched.revision}" if touched.revision else ""
+            yield f"{touched.address}{revision}: made from them; it is marked, make it anew"
+    if plan.queries:
+        yield f"query history and audit logs: {plan.queries:,} lines no longer quote the id"
+    for file in plan.files:
+        yield f"file {file}: calls were imported from it; it stays as it is"
+
+
+def _found_lines(one: FoundIn) -> Iterator[str]:
+    kind = "inference dataset" if one.inference else "Lake"
+    calls, notes = one.traces.rows("calls"), one.traces.rows("feedback")
+    yield f"{kind} {one.place.name}: {calls:,} calls and {notes:,} rows of feedback go"
+    rows = [
+        (share.table, share.dt, share.endpoint, f"{share.rows:,}", f"{share.of:,}")
+        for share in one.traces.shares
+    ]
+    if rows:
+        shown = table(rows, header=("TABLE", "DAY (UTC)", "ENDPOINT", "ROWS", "OF"))
+        yield from (f"  {line}" for line in shown.splitlines())
+
+
+def _fate(copy: Copy) -> str:
+    if copy.lines is None:
+        return "may hold lines of them and does not tell; look yourself, or export it again"
+    if copy.erasable:
+        return f"{copy.lines:,} lines go"
+    return f"{copy.lines:,} lines cannot be taken out from here; remove it by hand"
+
+
+def receipt_bytes(plan: ErasurePlan, journals: Sequence[Journal], *, name: str, at: str) -> bytes:
+    """What was erased, in JSON that names nobody."""
+    removed = [{"rows": journal.removed, "partitions": journal.partitions} for journal in journals]
+    told = plan_json(plan) | {"erasure": name, "at": at, "removed": removed}
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def plan_json(plan: ErasurePlan) -> dict[str, Any]:
+    """The plan as JSON, without the subject's id or calls."""
+    return {
+        "lakes": [
+            {
+                "name": one.place.name,
+                "kind": "InferenceDataset" if one.inference else "Lake",
+                "calls": len(one.traces.call_ids),
+                "partitions": [asdict(share) for share in one.traces.shares],
+            }
+            for one in plan.found
+        ],
+        "copies": [
+            {"kind": one.kind, "name": one.name, "lines": one.lines, "erasable": one.erasable}
+            for one in plan.copies
+        ],
+        "touched": [
+            {
+                "address": str(one.address),
+                "revision": one.revision,
+                "calls": one.calls,
+                "inside": one.inside,
+            }
+            for one in plan.touched
+        ],
+        "queries": plan.queries,
+        "importedFiles": list(plan.files),
+    }
