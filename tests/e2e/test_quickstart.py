@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from checkout import Checkout, copy_of
 
 from support.readme import READMES, blocks, outputs, without_installing
+from support.upstreams import upstream_in_thread
 
-APPLY, LOOK = (without_installing(blocks("README.md")[0][0]), blocks("README.md")[1])
+APPLY = without_installing(blocks("README.md")[0][0])
+LOOK, SERVE = blocks("README.md")[1:3]
 
 
 def clone(folder: Path) -> Checkout:
@@ -26,12 +29,14 @@ def digest(checkout: Checkout) -> str:
 
 
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     checkout = clone(tmp_path_factory.mktemp("quickstart") / "loopwright")
-    said = checkout.shell(APPLY)
-    for page in READMES:
-        assert said.endswith(outputs(page)[0]), f"{page} shows another end"
-    return checkout
+    with upstream_in_thread() as upstream, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UPSTREAM_URL", upstream.url)
+        said = checkout.shell(APPLY)
+        for page in READMES:
+            assert said.endswith(outputs(page)[0]), f"{page} shows another end"
+        yield checkout
 
 
 def test_the_first_command_ends_in_a_version_and_files_ready_to_train_on(
@@ -58,7 +63,7 @@ def test_the_first_command_ends_in_a_version_and_files_ready_to_train_on(
 def test_the_commands_to_look_around_all_work(applied: Checkout) -> None:
     said = {line: applied.shell(line) for line in LOOK}
     plan = said[".venv/bin/loopwright plan manifests"]
-    assert plan.startswith("No changes. 5 resources match the manifests")
+    assert plan.startswith("No changes. 7 resources match the manifests")
     assert plan.count("\n") == 1
     verified = said[".venv/bin/loopwright dataset verify ticket-router"]
     assert "is as it was built" in verified
@@ -77,6 +82,19 @@ def test_a_second_clone_and_a_compacted_lake_give_the_same_digest(
     second.run("lake compact")
     assert digest(applied) in second.run("dataset verify ticket-router")
     assert second.run("plan manifests").startswith("No changes.")
+
+
+def test_the_commands_to_serve_and_ask_all_work(applied: Checkout) -> None:
+    *asking, stop = SERVE
+    said = {line: applied.shell(line) for line in asking}
+    chat, status, _, by_outcome, _, audit = said.values()
+    assert chat == "Where is my parcel? \n"
+    assert "ticket-router: running, calls recorded by Delivery/ticket-router" in status
+    assert "upstream_error" in by_outcome
+    assert "1 accepted call is accounted for" in audit or "all 1 accepted calls" in audit
+    applied.shell(stop)
+    assert "the project daemon does not run" in applied.shell(".venv/bin/loopwright plan manifests")
+    applied.shell(APPLY)
 
 
 def test_an_edit_is_one_screen_that_says_what_happens_and_why(applied: Checkout) -> None:
