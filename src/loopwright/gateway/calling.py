@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -172,12 +173,19 @@ def _arrival(
         headers=headers,
         trace_id=trace.trace_id,
         span_id=trace.span_id,
-        client_request_id=next((headers[name] for name in _REQUEST_IDS if name in headers), None),
+        client_request_id=_first(headers, _REQUEST_IDS),
         principal=notes.principal or None,
         model_requested=request.get("model"),
         stream=notes.stream,
         config_digest=served.endpoint.config_digest,
     )
+
+
+def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        if name in headers:
+            return headers[name]
+    return None
 
 
 async def _refused(call: Call, refusal: RefusalError) -> str:

@@ -6,7 +6,6 @@ No routing and no upstreams; what is answered is decided elsewhere.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cached_property
 from typing import Any
 
 from loopwright.gateway import refusals
@@ -27,7 +26,7 @@ class ClientGoneError(Exception):
 class Exchange:
     """What the parts of the gateway see of one HTTP request, and how they answer it."""
 
-    __slots__ = ("__dict__", "_receive", "_send", "connection", "method", "path", "scope", "sent",
+    __slots__ = ("_headers", "_receive", "_send", "connection", "method", "path", "scope", "sent",
                  "status")  # fmt: skip
 
     def __init__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -36,12 +35,18 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.connection: Connection = scope[SCOPE_KEY]
+        self._headers: dict[str, str] | None = None
         self.status = 0  # of the answer; 0 until it begins
         self.sent = 0  # bytes of the answer's body
 
-    @cached_property
+    @property
     def headers(self) -> dict[str, str]:
         """Lower-case names; what came more than once is joined as HTTP says."""
+        if self._headers is None:
+            self._headers = self._read_headers()
+        return self._headers
+
+    def _read_headers(self) -> dict[str, str]:
         raw = self.scope["headers"]
         names = _LINE.join([name for name, _ in raw]).decode("latin-1").split("\n")
         values = _LINE.join([value for _, value in raw]).decode("utf-8", "replace").split("\n")

@@ -28,7 +28,6 @@ class Notes:
     outcome: str = ""
     overhead: float | None = None
     first: float | None = None
-    ended: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -48,29 +47,27 @@ class Notes:
 
     def line(self, *, method: str, path: str, status: int, sent: int) -> dict[str, Any]:
         """The request's line in the access log."""
-        facts: dict[str, Any] = {
+        ended, first = perf_counter(), self.first_token
+        return {
             "time": datetime.fromtimestamp(self.ts / 1_000_000, UTC),
             "call_id": self.call_id,
             "method": method,
             "path": path[:200],
             "status": status,
             "bytes": sent,
-            "duration_ms": round((perf_counter() - self.arrived) * 1000, 3),
+            "principal": self.principal or None,
+            "endpoint": self.endpoint or None,
+            "model_version": self.version or None,
+            "outcome": self.outcome or None,
+            "stream": self.stream,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "duration_ms": _milliseconds(ended - self.arrived),
+            "overhead_ms": _milliseconds(self.overhead),
+            "ttft_ms": _milliseconds(first),
+            "trace_id": self.trace_id,
         }
-        if self.endpoint:
-            facts |= {
-                "endpoint": self.endpoint,
-                "model_version": self.version,
-                "stream": self.stream,
-                "outcome": self.outcome,
-                "input_tokens": self.input_tokens,
-                "output_tokens": self.output_tokens,
-                "trace_id": self.trace_id,
-            }
-        if self.overhead is not None:
-            facts["overhead_ms"] = round(self.overhead * 1000, 3)
-        if (first := self.first_token) is not None:
-            facts["ttft_ms"] = round(first * 1000, 3)
-        if self.principal:
-            facts["principal"] = self.principal
-        return facts
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
