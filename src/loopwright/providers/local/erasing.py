@@ -72,6 +72,8 @@ class LocalErasing:
 
     def copies(self, call_ids: Collection[str]) -> tuple[Copy, ...]:
         """What renders one of these calls, also where its lines are gone already."""
+        if not call_ids:
+            return ()
         versions = {name: count for name, _, count in self._versions(call_ids)}
         found = [Copy("version", name, count, erasable=True) for name, count in versions.items()]
         for receipt in exports_of(self.places).all():
@@ -118,17 +120,20 @@ class LocalErasing:
     def _export(
         self, receipt: Receipt, call_ids: Collection[str], versions: Mapping[str, int]
     ) -> Copy:
-        """An export of a version elsewhere has as many lines as the version."""
         name = receipt.external_id
         if "masterKey" in receipt.outputs:  # an inference dataset is a lake, and erased like one
             return Copy("export", name, 0, erasable=False)
         if "://" in receipt.place:
-            version = f"{receipt.outputs.get('dataset')}@v{receipt.outputs.get('datasetVersion')}"
-            known = "dataset" in receipt.outputs
-            lines = versions.get(version, 0) if known else None
-            return Copy("export", name, lines, erasable=False)
+            return Copy("export", name, self._lines_elsewhere(receipt, versions), erasable=False)
         count = _count(self.places.path(receipt.place), receipt, call_ids)
         return Copy("export", name, count, erasable=bool(count))
+
+    def _lines_elsewhere(self, receipt: Receipt, versions: Mapping[str, int]) -> int | None:
+        """An export of a version has as many lines as the version, while that is here to tell."""
+        name, number = (receipt.outputs.get(key) for key in ("dataset", "datasetVersion"))
+        if name is None or number not in Catalog(self.places.datasets).versions(str(name)):
+            return None
+        return versions.get(f"{name}@v{number}", 0)
 
 
 def _recorded(spool: Path, lakes: Mapping[str, Lake]) -> bool:
