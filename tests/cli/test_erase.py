@@ -217,17 +217,25 @@ def test_nobody_is_erased_without_being_asked(loopwright: Loopwright, project: P
     assert quoting(project, SECRET)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "cli.erasing.Erasure._mark",
+        "providers.local.erasing.erase_lines",
+        "cli.erasing.Erasure._receipt",
+        "lake.erasure.finish",
+    ],
+)
 def test_an_erasure_that_died_is_resumed_without_the_id(
-    loopwright: Loopwright, project: Path, monkeypatch: pytest.MonkeyPatch
+    loopwright: Loopwright, project: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def dies(*_: object, **__: object) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr("loopwright.providers.local.erasing.erase_lines", dies)
+        patched.setattr(f"loopwright.{step}", dies)
         code, _, _ = loopwright("erase", "--subject", ALICE, "--yes")
         assert code == 1
-    assert quoting(project, SECRET)
     _, out, _ = loopwright("doctor", str(project / "all.yaml"))
     assert "erase --resume" in out
     code, _, _ = loopwright("erase", "--resume", "--yes")
