@@ -22,7 +22,8 @@ from loopwright.errors import LakeIntegrityError, LakeKeyError, SqlError
 from loopwright.lake.columns import COLUMNS
 from loopwright.lake.ingest import append, append_feedback
 from loopwright.lake.keys import Role
-from loopwright.lake.sql.asking import Answer, View, ask, views_of
+from loopwright.lake.sql.answer import Answer
+from loopwright.lake.sql.asking import View, ask, views_of
 from loopwright.lake.sql.request import Limits, Request
 from loopwright.lake.sql.running import run
 from loopwright.lake.store import Lake

@@ -18,7 +18,7 @@ from loopwright.cli.output import masked, say, table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from loopwright.lake.sql.asking import Answer
+    from loopwright.lake.sql.answer import Answer
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 _PRIVATE = 0o600

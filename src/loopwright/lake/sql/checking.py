@@ -28,17 +28,16 @@ _TABLE_FUNCTIONS = frozenset(
     }
 )
 _LONGEST = 1 << 20
-_HINT = "write one SELECT (or SUMMARIZE, DESCRIBE) over {views}"
 
 
 def check(
-    connection: duckdb.DuckDBPyConnection, query: str, *, views: list[str], given: set[str]
+    connection: duckdb.DuckDBPyConnection, query: str, *, views: str, given: set[str]
 ) -> None:
-    """Raises SqlError unless the query is one SELECT over views, with the `given` parameters.
+    """Raises SqlError unless the query is one SELECT over `views`, with the `given` parameters.
 
     Syntax errors are left to be DuckDB's own.
     """
-    hint = _HINT.format(views=", ".join(views))
+    hint = f"write one SELECT (or SUMMARIZE, DESCRIBE) over {views}"
     if len(query) > _LONGEST:
         raise SqlError(f"a query has at most {_LONGEST:,} characters, this one has {len(query):,}")
     statements = connection.extract_statements(query)

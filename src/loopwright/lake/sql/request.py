@@ -5,7 +5,8 @@ Goes through a pipe, never through arguments, the environment or a file: it hold
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -98,3 +99,13 @@ def _value(kind: str, said: Any) -> Value:
         return datetime.fromisoformat(said)
     found: Value = date.fromisoformat(said) if kind == "date" else said
     return found
+
+
+def quote(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names in a row, for people: quoted where they have to be."""
+    return ", ".join(name if re.fullmatch("[a-z_]+", name) else quote(name) for name in names)

@@ -14,7 +14,7 @@ from loopwright.errors import SqlError, SqlLimitError
 from loopwright.lake.audit import AuditLog
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.sql.checking import check
-from loopwright.lake.sql.request import Limits, Relation, Request
+from loopwright.lake.sql.request import Limits, Relation, Request, quote, quoted
 from loopwright.lake.sql.tables import LakeTable
 from loopwright.lake.store import Lake
 from loopwright.lake.tables import TABLES
@@ -54,7 +54,7 @@ def run(request: Request, *, audits: Mapping[str, AuditLog]) -> Iterator[pa.Reco
     }
     with _told(tables, request.limits), duckdb.connect(":memory:") as connection:
         _lock(connection, request.limits)
-        check(connection, request.query, views=list(tables), given=set(request.parameters))
+        check(connection, request.query, views=quoted(tables), given=set(request.parameters))
         for view, table in tables.items():
             connection.register(view, table)
         found = connection.sql(request.query, params=dict(request.parameters))
@@ -85,8 +85,7 @@ def _wanted(found: duckdb.DuckDBPyRelation, request: Request) -> duckdb.DuckDBPy
                 f"the result of the query has no column {missing[0]}",
                 hint=f"it has {', '.join(found.columns)}",
             )
-        quoted = (name.replace('"', '""') for name in request.only)
-        found = found.project(", ".join(f'"{name}"' for name in quoted))
+        found = found.project(", ".join(map(quote, request.only)))
     return found.aggregate("count(*) AS rows") if request.counted else found
 
 
@@ -131,7 +130,10 @@ def _told(tables: Mapping[str, LakeTable], limits: Limits) -> Iterator[None]:
             raise causes[0] from error
         if _OUT_OF_MEMORY in str(error):
             raise out_of_memory(limits) from error
-        raise SqlError(f"the query cannot be run: {str(error).strip()}") from error
+        hint = None
+        if isinstance(error, duckdb.ParserException | duckdb.CatalogException):
+            hint = f"there are the views {quoted(tables)}"
+        raise SqlError(f"the query cannot be run: {str(error).strip()}", hint=hint) from error
 
 
 def out_of_memory(limits: Limits) -> SqlLimitError:

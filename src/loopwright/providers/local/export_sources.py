@@ -19,7 +19,7 @@ from loopwright.providers.local.receipts import exports_of, known_lakes
 
 if TYPE_CHECKING:
     from loopwright.lake.keys import Role
-    from loopwright.lake.sql.asking import Answer
+    from loopwright.lake.sql.answer import Answer
     from loopwright.lake.sql.request import Limits
 
 
@@ -50,13 +50,15 @@ class QuerySource:
 
 def query_source(target: Target, places: Places) -> QuerySource:
     """Raises PermanentError when the lake is not in place, SqlError over an unknown template."""
+    from loopwright.lake.sql.request import quote
     from loopwright.lake.sql.templates import Templates
 
     source = target.spec["source"]
     if name := source.get("inferenceDataset"):
         found = target.inputs.get("source.inferenceDataset")
-        quoted = name.replace('"', '""')
-        return QuerySource(lake=lake_arguments(found), query=f'SELECT * FROM "{quoted}"', view=name)
+        return QuerySource(
+            lake=lake_arguments(found), query=f"SELECT * FROM {quote(name)}", view=name
+        )
     query = source.get("query")
     if query is None:
         query = Templates(places.project / "queries").get(source["template"]).query

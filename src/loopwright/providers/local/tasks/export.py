@@ -184,7 +184,7 @@ def _told(work: Work, result: ExportResult, *, files: dict[str, str]) -> Outcome
         }
     )
     _remember(work, outputs, {"files": files, "owner": work.job.owner})
-    counted = f"{rows:,} rows in {len(hashes)} file{'s' if len(hashes) != 1 else ''}"
+    counted = f"{_count(rows, 'row')} in {_count(len(hashes), 'file')}"
     return Outcome(work.job.external_id, outputs, f"{counted} to {arguments['to']}")
 
 
@@ -203,8 +203,12 @@ def _told_of_calls(work: Work, made: InferenceDataset) -> Outcome:
         }
     )
     _remember(work, outputs, {"files": {}, "owner": work.job.owner})
-    message = f"{made.rows:,} calls to the inference dataset {name}"
+    message = f"{_count(made.rows, 'call')} to the inference dataset {name}"
     return Outcome(work.job.external_id, outputs, message)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
 
 
 def _remember(work: Work, outputs: dict[str, Any], facts: dict[str, Any]) -> None:
