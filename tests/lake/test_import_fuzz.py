@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lake_world import new_lake
 from vendor_lines import CALLS
@@ -26,6 +26,7 @@ from loopwright.lake.store import Lake
 
 DEEP = {f"nested {depth}": b"[" * depth + b"]" * depth for depth in (250, 254, 1000, 1100)}
 """What stands in a line for lists in lists, deeper than Python likes to walk."""
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # a damaged line is told as it is
 NUMBERS = st.sampled_from([0, -1, 1 << 31, (1 << 63) - 1, -(1 << 63), 1e308, -0.5, True])
 WORDS = st.one_of(
     st.text(max_size=8),
@@ -93,6 +94,7 @@ def lines_of(name: str) -> tuple[bytes, ...]:
 @settings(
     max_examples=20,
     deadline=None,
+    phases=QUICK,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_a_damaged_line_is_a_call_or_counted(
@@ -120,6 +122,7 @@ def test_a_damaged_line_is_a_call_or_counted(
 @settings(
     max_examples=20,
     deadline=None,
+    phases=QUICK,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_damaged_bytes_never_end_an_import_but_by_saying_so(

@@ -32,6 +32,7 @@ from vendor_lines import (
     bedrock,
 )
 
+from loopwright.lake.batch import BatchBuilder
 from loopwright.lake.exchange import HashKeys, describe
 from loopwright.lake.shapes.base import BadLineError, Exchange, NotACallError
 from loopwright.lake.shapes.registry import SHAPES, shape_of
@@ -234,6 +235,32 @@ def test_ark_lines_keep_reasoning_and_leave_out_what_is_the_owners() -> None:
     row = parsed(ARK_ROW)
     assert (row.endpoint, row.ts) == ("ep-2026-abc", MIDNIGHT)
     assert answer(row)["message"] == SAID
+
+
+TIMES = ("created", "startTime", "endTime", "completionStartTime")
+
+
+def renumbered(value: Any, number: Any) -> Any:
+    """The line with this number in place of each that is no time."""
+    if isinstance(value, dict):
+        return {
+            name: found if name in TIMES else renumbered(found, number)
+            for name, found in value.items()
+        }
+    if isinstance(value, list):
+        return [renumbered(found, number) for found in value]
+    return number if isinstance(value, (int, float)) else value
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 31, (1 << 63) - 1, 1e300, True])
+@pytest.mark.parametrize(("name", "line"), ALL)
+def test_numbers_that_no_column_can_hold_are_left_out(
+    name: str, line: dict[str, Any], number: Any
+) -> None:
+    found = SHAPES[name].parse(renumbered(line, number))
+    batch = BatchBuilder()
+    batch.add(columns(found) | {"call_id": "1", "ts": 0, "endpoint": "x"})
+    assert batch.batch().rows == 1
 
 
 POINTER = {"inputBodyS3Path": "s3://logs/data/1_input.json.gz", "inputTokenCount": 9}

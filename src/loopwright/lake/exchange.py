@@ -225,7 +225,9 @@ def _tags(metadata: Any) -> dict[str, str] | None:
 
 def _count(counts: Any, name: str) -> int | None:
     value = counts.get(name) if isinstance(counts, dict) else None
-    return value if isinstance(value, int) and 0 <= value < 1 << 31 else None
+    if isinstance(value, bool) or not isinstance(value, int):  # true is no count to a column
+        return None
+    return value if 0 <= value < 1 << 31 else None
 
 
 def _text(value: Any) -> str | None:
