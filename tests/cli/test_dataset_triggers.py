@@ -176,6 +176,16 @@ def test_a_version_of_that_age_is_followed_by_another(
     assert plan(world, say)["Dataset/set"]["action"] == "no-op"
 
 
+PLANNED = """
+  >   run      Dataset/set v1  new
+               ≈ 50 of 200 rows · ≈ 450 tokens · 3 dropped (duplicate)
+               up to 50 rows may be left out by the line format, nearness to
+               earlier calls or held-out questions; the next calls take their
+               place · held against 1 set of questions · endpoint: more late:
+               94% of the sample, 25% of the population; hour: more 11h: 80% of
+               the sample, 30% of the population
+"""
+
 EXPORT = """
 ---
 apiVersion: loopwright.dev/v1alpha1
@@ -223,3 +233,22 @@ def test_an_inference_dataset_that_nobody_makes_is_refused_with_what_to_do(
     assert code == 1
     assert "no Export of these manifests makes the inference dataset x" in err
     assert "declare an Export with to: {inferenceDataset: x}" in err
+
+
+def test_the_plan_says_in_words_what_a_version_would_be(
+    world: Path, say: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [line(n) | {"endpoint": "late" if n > 149 else "chat"} for n in range(197)]
+    again = [line(n) | {"endpoint": "late", "created": 1_770_000_000} for n in range(190, 193)]
+    write_lines(world / "calls.jsonl", [*calls, *again])
+    declare(world)
+    text = (world / "all.yaml").read_text()
+    before, _, dataset = text.rpartition("---")
+    (world / "all.yaml").write_text(before)
+    apply(world, say)
+    more = "sampling: {count: 50, order: reverseChronological}, cleaning: {dedup: near}"
+    dataset = dataset.replace("split: {validation: 0.25, by: call}", more)
+    (world / "all.yaml").write_text(f"{before}---{dataset}{SUITE}")
+    monkeypatch.setenv("COLUMNS", "80")
+    out = say("plan", str(world / "all.yaml"))[1]
+    assert PLANNED in out

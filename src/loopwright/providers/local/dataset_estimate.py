@@ -84,7 +84,8 @@ def _waiting(found: Count, tried: int | None) -> str:
 def _notes(found: Count, recipe: Recipe, last: LastRun | None) -> Iterator[str]:
     low, high = found.rows
     if low < high:
-        yield f"up to {high - low:,} rows may be left out by {_deciding(recipe)}"
+        instead = "" if found.wanted is None else "; the next calls take their place"
+        yield f"up to {high - low:,} rows may be left out by {_deciding(recipe)}{instead}"
     if recipe.held_out:
         leaks = (last.outputs.get("leaks") if last else None) or {}
         before = f"; {_leak_words(leaks)} gave one away last time" if leaks else ""
@@ -102,7 +103,8 @@ def _deciding(recipe: Recipe) -> str:
         "nearness to earlier calls": recipe.cleaning.dedup is Dedup.NEAR,
         "held-out questions": bool(recipe.held_out),
     }
-    return " or ".join(name for name, holds in said.items() if holds)
+    *others, last = (name for name, holds in said.items() if holds)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _leak_words(leaks: Mapping[str, Mapping[str, int]]) -> str:
