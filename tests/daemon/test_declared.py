@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -85,6 +87,17 @@ def test_a_killed_daemon_is_dead_though_it_never_said_so(tmp_path: Path) -> None
     while presence.is_alive:
         assert time.monotonic() < until
     assert presence.facts() is None
+
+
+def test_somebody_who_looks_does_not_keep_a_daemon_from_starting(tmp_path: Path) -> None:
+    looking = os.open(tmp_path / "lock", os.O_RDONLY | os.O_CREAT)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    looked = threading.Timer(0.05, os.close, [looking])
+    looked.start()
+    held = Presence(tmp_path).hold()
+    looked.join()
+    assert held is not None
+    os.close(held)
 
 
 def test_the_next_holder_finds_nothing_of_the_last(tmp_path: Path) -> None:

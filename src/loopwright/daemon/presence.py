@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import orjson
 from loopwright.lake.disk import Disk
 
 _PRIVATE = 0o600
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +48,7 @@ class Presence:
         Disk().make_folders(self.folder)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(self.folder / "lock", flags, _PRIVATE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(descriptor):
             os.close(descriptor)
             return None
         self._forget("failure.json")
@@ -111,3 +111,17 @@ class Presence:
     def _forget(self, name: str) -> None:
         with suppress(FileNotFoundError):
             (self.folder / name).unlink()
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock is ours now. Who merely looks has it for a moment, a daemon keeps it."""
+    until = time.monotonic() + _LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_LOOK_SECONDS / 50)
+        else:
+            return True
