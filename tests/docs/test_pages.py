@@ -82,7 +82,7 @@ def test_both_readmes_show_the_same_commands() -> None:
 
 
 def test_the_two_commands_set_everything_up_by_themselves() -> None:
-    first, _, test = (block[0] for block in blocks("README.md"))
+    first, *_, test = (block[0] for block in blocks("README.md"))
     for line, folder in ((first, ".venv"), (test, ".venv-test")):
         assert line.startswith(
             f"python3 -m venv {folder} && {folder}/bin/pip install -q -c constraints.txt "
@@ -97,7 +97,7 @@ def test_the_two_commands_set_everything_up_by_themselves() -> None:
 def test_the_ci_runs_the_same_test_command() -> None:
     script = (HOME / ".ci/run").read_text(encoding="utf-8")
     assert "README.md" in script
-    assert blocks("README.md")[2][0].startswith("python3 -m venv .venv-test ")
+    assert blocks("README.md")[-1][0].startswith("python3 -m venv .venv-test ")
 
 
 def test_every_kind_has_its_section() -> None:

@@ -62,7 +62,9 @@ def test_documents_pass_the_published_schema(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(HOME.glob("examples/*/loopwright.yaml")), ids=lambda path: path.parent.name
+    "path",
+    [path for path in sorted(HOME.glob("examples/*/loopwright.yaml")) if not has_variables(path)],
+    ids=lambda path: path.parent.name,
 )
 def test_project_files_pass_the_published_schema(path: Path) -> None:
     schema = Project.model_json_schema(schema_generator=SchemaMaker)
