@@ -178,6 +178,19 @@ def test_a_langfuse_generation_keeps_its_trace_user_session_times_and_cost() -> 
     assert columns(parsed(LANGFUSE_API))["latency_ms"] == 2000
 
 
+def test_tools_and_calls_as_langchain_writes_them_become_the_usual_ones() -> None:
+    call = {"name": "find", "args": {"item": "lamp"}, "id": "t1", "type": "tool_call"}
+    asked = {"role": "assistant", "content": "", "tool_calls": [call]}
+    usual = {"id": "t1", "type": "function", "function": {"name": "find", "arguments": ARGUMENTS}}
+    declared = {"role": "tool", "content": TOOL}
+    found = parsed(LANGFUSE | {"input": [USER, asked, USER, declared], "output": asked})
+    assert found.request["tools"] == [TOOL]
+    assert len(found.request["messages"]) == 3
+    assert found.request["messages"][1]["tool_calls"] == [usual]
+    assert answer(found)["message"]["tool_calls"] == [usual]
+    assert answer(found)["finish_reason"] == "tool_calls"
+
+
 def test_a_failed_generation_is_a_failed_call() -> None:
     line = LANGFUSE | {"level": "ERROR", "output": "", "status_message": "timed out"}
     found = parsed(line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from loopwright.lake.shapes.base import Json, NotACallError
+from loopwright.lake.shapes.blocks import ToolCall, arguments
 from loopwright.lake.shapes.fields import decoded
 from loopwright.lake.shapes.messages import has_said
 
@@ -25,7 +26,7 @@ def request_from(value: Any) -> dict[str, Any]:
         found = {"messages": [{"role": "user", "content": found}]}
     if not isinstance(found, dict) or not isinstance(found.get("messages"), list):
         raise NotACallError(_UNWRAPPED)
-    return dict(found)
+    return found | {"messages": [_usual(message) for message in found["messages"]]}
 
 
 def response_from(value: Any) -> dict[str, Any]:
@@ -44,7 +45,21 @@ def response_from(value: Any) -> dict[str, Any]:
         return dict(found)
     if found.get("role", "assistant") != "assistant" or not has_said(found):
         raise NotACallError(_NO_ANSWER)
-    return completion({"role": "assistant", **found})
+    return completion({"role": "assistant", **_usual(found)})
+
+
+def _usual(message: Any) -> Any:
+    """The message, its tool calls as functions with arguments; LangChain writes name and args."""
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    if not isinstance(calls, list):
+        return message
+    return {**message, "tool_calls": [_usual_call(call) for call in calls]}
+
+
+def _usual_call(call: Any) -> Any:
+    if not isinstance(call, dict) or "args" not in call or "function" in call:
+        return call
+    return ToolCall(call.get("id"), call.get("name"), arguments(call["args"])).as_json()
 
 
 def completion(message: Json, *, finish_reason: str | None = None) -> dict[str, Any]:

@@ -60,12 +60,29 @@ def _parse(line: Any) -> Exchange:
 
 def _request(line: Json) -> dict[str, Any]:
     request = request_from(line.get("input"))
+    _take_tools(request)
     default(request, {"model": text(first(line, _MODEL))})
     default(request, {"user": text(first(line, ("user_id", "userId")))})
     default(request, table(first(line, ("model_parameters", "modelParameters"))))
     noted = {name: value for name, value in table(line.get("metadata")).items() if text(value)}
     default(request, {"metadata": noted or None})
     return request
+
+
+def _take_tools(request: dict[str, Any]) -> None:
+    """Langfuse's LangChain callback writes the declared tools as messages after the others."""
+    messages = request["messages"]
+    if declared := [message["content"] for message in messages if _declares(message)]:
+        request["messages"] = [message for message in messages if not _declares(message)]
+        default(request, {"tools": declared})
+
+
+def _declares(message: Any) -> bool:
+    return (
+        isinstance(message, dict)
+        and message.get("role") == "tool"
+        and isinstance(message.get("content"), dict)
+    )
 
 
 def _response(line: Json) -> dict[str, Any]:
