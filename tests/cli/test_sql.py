@@ -180,6 +180,25 @@ def test_what_was_run_is_remembered_without_its_results_and_runs_again(
     assert loopwright("sql", "--rerun", "99")[2].startswith("error: no query has the number 99")
 
 
+def test_an_inference_dataset_is_a_view_of_its_name(loopwright: Loopwright, project: Path) -> None:
+    with (project / "all.yaml").open("a") as manifests:
+        manifests.write("""
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Export
+metadata: {name: chats}
+spec:
+  provider: local
+  source: {lake: main, query: "SELECT call_id FROM calls WHERE endpoint = 'chat'"}
+  to: {inferenceDataset: my-chats}
+""")
+    assert loopwright("apply", str(project / "all.yaml"), "--yes", "--wait")[0] == 0
+    query = 'SELECT count(*) AS n FROM "my-chats" JOIN calls USING (call_id)'
+    assert loopwright("sql", query, "--format", "csv")[1] == "n\n11\n"
+    code, _, err = loopwright("sql", "SELECT * FROM my-chats")
+    assert (code, 'hint: there are the views calls, feedback, "my-chats"' in err) == (1, True)
+
+
 def test_a_failed_query_leaves_the_file_as_it_was(loopwright: Loopwright, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("before\n")

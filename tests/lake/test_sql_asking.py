@@ -140,11 +140,13 @@ def test_text_is_opened_only_when_it_is_used_and_once_on_record(lake: Lake) -> N
     before = len(lake.audit.openings())
     asked(lake, "SELECT count(*), max(ts) FROM calls WHERE outcome = 'ok'")
     assert len(lake.audit.openings()) == before
-    query = f"SELECT call_id FROM calls WHERE request LIKE '%{made.MARKER} 7%'"
-    assert asked(lake, query) == [{"call_id": "call-7"}]
+    query = "SELECT call_id FROM calls WHERE request LIKE $words"
+    words = f"%{made.MARKER} 7%"
+    assert asked(lake, query, parameters={"words": words}) == [{"call_id": "call-7"}]
     (opening,) = lake.audit.openings()[before:]
     assert (opening.purpose, opening.rows) == ("sql", len(NUMBERS))
     assert (opening.query["sql"], opening.query["view"]) == (query, "calls")
+    assert opening.query["parameters"] == {"words": words}
     assert opening.query["columns"] == ["call_id", "request"]
 
 

@@ -46,11 +46,16 @@ class ExportSource(Model):
     query: str | None = Field(
         None,
         min_length=1,
-        description="One SELECT over the view `calls`.",
+        description="One SELECT over `calls` and `feedback`. For an inference dataset it gives "
+        "`call_id`: the calls that are put there.",
         examples=["SELECT call_id, request FROM calls WHERE outcome = 'ok'"],
     )
     template: str | None = Field(
-        None, min_length=1, description="A named SQL template.", examples=["error-rate"]
+        None,
+        min_length=1,
+        description="A named SQL template: one that ships with loopwright, or `queries/NAME.sql` "
+        "of the project. `loopwright sql --templates` lists them.",
+        examples=["error-rate"],
     )
     parameters: dict[str, str | int | float] = Field(
         default_factory=dict, description="Parameters of the template.", examples=[{"days": 7}]

@@ -102,7 +102,8 @@ class Answer:
 
         Of one whose child is killed it is never said how many rows it handed out.
         """
-        told = {"sql": self._request.query, "view": view, **query}
+        given = {name: str(value) for name, value in self._request.parameters.items()}
+        told = {"sql": self._request.query, "parameters": given, "view": view, **query}
         opening = self._audits[view].begin(purpose=purpose, query=told)
         self._tell(opening.encode() + b"\n")
 
