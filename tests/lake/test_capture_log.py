@@ -22,7 +22,7 @@ from loopwright.lake.capture.ledger import lake_secret
 from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
 from loopwright.lake.capture.waiting import waiting
-from loopwright.lake.keys import Role
+from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.keystore import LakeSecret
 from loopwright.lake.store import Lake
 
@@ -116,8 +116,6 @@ def test_another_lakes_key_does_not_open_a_log_and_says_so(
 
 
 def test_rotating_the_master_key_leaves_the_log_readable(world: CaptureWorld) -> None:
-    from loopwright.lake.keys import MasterKey
-
     log = world.log()
     hand_over(log, 1)
     fresh = MasterKey(b"\x09" * 32)

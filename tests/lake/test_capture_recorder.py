@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 import threading
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
 import pytest
 from capture_world import NOW, CaptureWorld, SpoilableDisk, captured, hand_over, kill, let_go
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lake_world import MASTER, CrashError, QuickDisk, call, new_lake, table
 
+from loopwright.clock import FakeClock
 from loopwright.errors import CaptureError, LakeError
 from loopwright.lake.capture.call_log import CallLog
 from loopwright.lake.capture.completeness import audit
@@ -25,7 +28,9 @@ from loopwright.lake.capture.spool import SpoolDisk
 from loopwright.lake.compaction import compact
 from loopwright.lake.disk import Disk
 from loopwright.lake.ingest import append
+from loopwright.lake.keys import MasterKey
 from loopwright.lake.rewriting import Treatment, rewrite
+from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
 
 FEEDBACK = {
@@ -125,8 +130,6 @@ def test_bodies_that_are_no_json_are_recorded_as_text(world: CaptureWorld) -> No
 
 
 def test_a_lake_that_is_away_keeps_its_log_and_is_tried_again_later(world: CaptureWorld) -> None:
-    from loopwright.clock import FakeClock
-
     log = world.log()
     hand_over(log, 1)
     log.close()
@@ -151,12 +154,31 @@ def test_a_lake_that_is_away_keeps_its_log_and_is_tried_again_later(world: Captu
     assert world.audit().findings == ()
 
 
+def test_a_lake_whose_disk_is_not_mounted_keeps_its_log(world: CaptureWorld) -> None:
+    log = world.log()
+    hand_over(log, 1)
+    log.close()
+    world.recorder.step()
+    log = world.log()
+    log.exclude(log.accept("chat", call_id="out", ts=NOW), Excluded.RATE)
+    let_go(log)
+    root, aside = world.lake.root, world.folder / "aside"
+    root.rename(aside)
+    root.mkdir()
+    assert "no lake" in world.recorder.step().problems["main"]
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    aside.rename(root)
+    log.close()
+    Recorder(world.folder / "spool", lambda name: world.lake).step()
+    assert world.audit().findings == ()
+    assert [set(one.excluded.get("rate", ())) for one in world.audit().endpoints] == [set(), {1}]
+
+
 def test_a_wrong_master_key_keeps_the_log_and_is_told(world: CaptureWorld) -> None:
     log = world.log()
     hand_over(log, 1)
     log.close()
-    from loopwright.lake.keys import MasterKey
-
     wrong = MasterKey(b"\x01" * 32)
     recorder = Recorder(
         world.folder / "spool", lambda name: Lake.open(world.lake.root, master=wrong)
@@ -199,8 +221,6 @@ def test_clocks_that_go_backwards_and_compaction_leave_the_account_clean(
 
 
 def test_many_small_files_of_a_day_are_merged(tmp_path: Path) -> None:
-    from loopwright.clock import FakeClock
-
     world, clock = CaptureWorld(tmp_path), FakeClock()
     recorder = Recorder(world.folder / "spool", lambda name: world.lake, clock=clock)
     log = world.log()
@@ -337,6 +357,40 @@ def test_erased_rows_stay_accounted_for(world: CaptureWorld) -> None:
         rewrite(world.lake, head, {file.partition: gone}, why="erased")
     (told,) = world.audit().endpoints
     assert (set(told.in_lake), set(told.removed["erased"])) == ({1, 3}, {2})
+    assert world.audit().findings == ()
+
+
+def test_what_is_past_its_time_goes_by_itself_and_stays_accounted_for(tmp_path: Path) -> None:
+    clock, world = FakeClock(), CaptureWorld(tmp_path)
+    new_lake(world.lake.root, retention=Retention(metadata=timedelta(days=1)))
+    clock.advance(NOW / 1_000_000 - clock.now().timestamp())
+    recorder = Recorder(world.folder / "spool", lambda name: world.lake, clock=clock)
+    log = world.log()
+    hand_over(log, 1)
+    let_go(log)
+    recorder.step()
+    assert world.calls() == ["call-1"]
+    clock.advance(3 * 86_400)
+    recorder.step()
+    assert world.calls() == []
+    (told,) = world.audit().endpoints
+    assert set(told.removed["expired"]) == {1}
+    assert world.audit().findings == ()
+    log.close()
+
+
+def test_a_lake_of_an_older_version_is_given_the_keys_of_the_log(world: CaptureWorld) -> None:
+    path = world.lake.root / "keys" / "store.json"
+    store = orjson.loads(path.read_bytes())
+    for kind in ("log", "ledger"):
+        del store["secrets"][kind]
+    path.write_bytes(orjson.dumps(store))
+    world.lake = Lake.open(world.lake.root, master=MASTER)
+    log = world.log()
+    hand_over(log, 1)
+    log.close()
+    world.record_all()
+    assert world.calls() == ["call-1"]
     assert world.audit().findings == ()
 
 

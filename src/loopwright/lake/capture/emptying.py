@@ -70,6 +70,8 @@ class Emptying:
 
     def step(self) -> Emptied:
         """Take all that is there now. Raises LakeError and OSError; what was not taken stays."""
+        if not (self._lake.root / "lake.json").is_file():  # a disk that is not mounted, say
+            raise LakeError(f"there is no lake in {self._lake.root} any more")
         done = Emptied()
         found = gateways(self._folder)
         for group in self._groups(found):
