@@ -5,7 +5,7 @@ State alone tells it: a revision records the digests of what it was made from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,32 +26,25 @@ class Touched:
     """Whether they are in it still; False where its lines were taken out."""
 
 
+_Found = dict[tuple[Address, int | None], Touched]
+_Given = dict[str, int | None]
+"""What a touched revision gives to others -> how many of the calls are in it."""
+
+
 def downstream(
     records: Mapping[Address, Record], roots: Mapping[str, tuple[int | None, bool]]
 ) -> list[Touched]:
-    """The roots, by external id with their calls and whether those are inside, and what came of
-    them, in the order of their addresses.
+    """The `roots` and all that came of them, in the order of their addresses.
+
+    Roots are named by external id, with how many calls went and whether they are inside still.
     """
-    found: dict[tuple[Address, int | None], Touched] = {}
-    given: dict[str, int | None] = {}
-    for address, number, revision in _revisions(records):
-        if revision.external_id in roots:
-            calls, inside = roots[revision.external_id]
-            found[address, number] = Touched(address, number, calls, inside)
-            given[revision_digest(revision)] = calls
-    grew = True
-    while grew:
-        grew = False
-        for address, number, revision in _revisions(records):
-            sources = given.keys() & set(revision.inputs.values())
-            if sources and (address, number) not in found:
-                calls = _sum(given[source] for source in sources)
-                found[address, number] = Touched(address, number, calls, inside=True)
-                given.setdefault(revision_digest(revision), calls)
-                grew = True
+    found, given = _rooted(records, roots)
+    while grown := list(_made_from(records, given, found)):
+        for touched, digest in grown:
+            found[touched.address, touched.revision] = touched
+            given.setdefault(digest, touched.calls)
     for address, record in records.items():
-        sources = given.keys() & set(record.inputs.values())
-        if sources and not record.revisions:
+        if not record.revisions and (sources := given.keys() & set(record.inputs.values())):
             calls = _sum(given[source] for source in sources)
             found[address, None] = Touched(address, None, calls, inside=True)
     return [found[place] for place in sorted(found, key=lambda one: (one[0], one[1] or 0))]
@@ -71,14 +64,37 @@ def marked(record: Record, touched: list[Touched], *, erasure: str, at: str) -> 
     return replace(record, revisions=tuple(with_mark(found) for found in record.revisions))
 
 
-def _revisions(
-    records: Mapping[Address, Record],
-) -> Iterator[tuple[Address, int, Revision]]:
+def _rooted(
+    records: Mapping[Address, Record], roots: Mapping[str, tuple[int | None, bool]]
+) -> tuple[_Found, _Given]:
+    found: _Found = {}
+    given: _Given = {}
+    for address, revision in _revisions(records):
+        if revision.external_id in roots:
+            calls, inside = roots[revision.external_id]
+            found[address, revision.number] = Touched(address, revision.number, calls, inside)
+            given[revision_digest(revision)] = calls
+    return found, given
+
+
+def _made_from(
+    records: Mapping[Address, Record], given: _Given, found: _Found
+) -> Iterator[tuple[Touched, str]]:
+    """Revisions not yet found that were made from what was, with what they give to others."""
+    for address, revision in _revisions(records):
+        sources = given.keys() & set(revision.inputs.values())
+        if sources and (address, revision.number) not in found:
+            calls = _sum(given[source] for source in sources)
+            touched = Touched(address, revision.number, calls, inside=True)
+            yield touched, revision_digest(revision)
+
+
+def _revisions(records: Mapping[Address, Record]) -> Iterator[tuple[Address, Revision]]:
     for address, record in records.items():
         for revision in record.revisions:
-            yield address, revision.number, revision
+            yield address, revision
 
 
-def _sum(counts: Iterator[int | None]) -> int | None:
+def _sum(counts: Iterable[int | None]) -> int | None:
     told = list(counts)
     return None if None in told else sum(filter(None, told))

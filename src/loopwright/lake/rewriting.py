@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -42,10 +43,9 @@ class Treatment:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """What a rewriting did. Rows are counted by table, partitions named as their keys are."""
+    """What a rewriting did: partitions as their keys name them, and rows that went, by table."""
 
     partitions: tuple[str, ...]
-    rows: Mapping[str, int]
     removed: Mapping[str, int]
 
 
@@ -57,10 +57,10 @@ def rewrite(lake: Lake, head: Head, treatments: Mapping[str, Treatment], *, why:
     finished by calling `clearing.clear`.
     """
     old = [file for file in head.files if file.partition in treatments]
+    doomed = {id_ for name in treatments for id_ in lake.keys.ids_of_partitions().get(name, ())}
     made: list[LakeFile] = []
     with lake.undone_unless_committed(head, made):
-        kept = {file.partition for file in old if not treatments[file.partition].everything}
-        lake.keys.renew(kept)
+        lake.keys.renew({name for name, one in treatments.items() if not one.everything})
         for file in old:
             if heir := _rewritten(lake, file, treatments[file.partition]):
                 made.append(heir)
@@ -72,11 +72,12 @@ def rewrite(lake: Lake, head: Head, treatments: Mapping[str, Treatment], *, why:
             last_seq=head.last_seq,
             at=lake.clock.now(),
         )
+    lake.keys.destroy(doomed)
     clear(lake, committed)
+    before, after = _rows(old), _rows(made)
     return Rewritten(
         tuple(sorted({file.partition for file in old})),
-        rows=_rows(made),
-        removed={table: count - _rows(made)[table] for table, count in _rows(old).items()},
+        {table: before[table] - after[table] for table in TABLES},
     )
 
 
@@ -85,12 +86,13 @@ def _rewritten(lake: Lake, file: LakeFile, treatment: Treatment) -> LakeFile | N
     table = TABLES[file.table]
     if treatment.everything:
         return None
-    first = next(parts := _parts(lake, file, treatment), None)
+    parts = _parts(lake, file, treatment)
+    first = next(parts, None)
     if first is None:
         return None
     return lake.writer.write(
         table,
-        _chained(first, parts),
+        chain([first], parts),
         dt=file.dt,
         endpoint=file.endpoint,
         without_text=file.without_text or treatment.text_until is not None,
@@ -152,8 +154,3 @@ def _rows(files: Sequence[LakeFile]) -> dict[str, int]:
     for file in files:
         counted[file.table] += file.rows
     return counted
-
-
-def _chained(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from rest
