@@ -58,6 +58,18 @@ kind: Export
 metadata: {{name: mine}}
 spec: {{provider: local, source: {source}, to: {to}}}
 """
+TUNED = """
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Provider
+metadata: {name: cloud}
+spec: {type: memory}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: FineTuneJob
+metadata: {name: tuned}
+spec: {provider: cloud, base: "builtin:tiny-chat", dataset: set}
+"""
 
 
 def write_calls(path: Path) -> None:
@@ -168,6 +180,21 @@ def test_an_inference_dataset_is_erased_like_its_lake(
     assert Lake.open(place, master=master).status().calls == 12
     _, described, _ = loopwright("describe", "Export/mine")
     assert "less 5 calls, erased on " in described
+
+
+def test_a_model_that_was_trained_on_them_is_marked(loopwright: Loopwright, project: Path) -> None:
+    write_calls(project / "calls.jsonl")
+    (project / "all.yaml").write_text(MANIFESTS + TUNED)
+    code, out, err = loopwright("apply", str(project / "all.yaml"), "--yes", "--wait")
+    assert code == 0, out + err
+    _, out, _ = loopwright("erase", "--subject", ALICE, "--yes")
+    assert "FineTuneJob/tuned v1: made from them; it is marked, make it anew" in out
+    _, described, _ = loopwright("describe", "FineTuneJob/tuned")
+    assert "made from 5 calls that were erased on " in described
+    assert "holds erased calls" in loopwright("get", "FineTuneJob")[1]
+    assert "holds erased calls" not in loopwright("get", "Dataset")[1]
+    _, listed, _ = loopwright("history", "FineTuneJob/tuned", "--json")
+    assert [entry["kind"] for entry in json.loads(listed)][-1] == "erased"
 
 
 def test_what_killed_builds_and_exports_left_goes_too(
