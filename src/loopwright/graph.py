@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
+from operator import attrgetter
 
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Resource
@@ -130,9 +131,10 @@ def _links(
 ) -> Iterator[Link]:
     feeders = _feeders(resources)
     makers = _makers(resources)
+    by_kind = {kind: tuple(of) for kind, of in groupby(sorted(resources), key=attrgetter("kind"))}
     for address in sorted(resources):
         resource = resources[address]
-        for found in chain(resource.references(), resource.implied(resources)):
+        for found in chain(resource.references(), resource.implied(by_kind)):
             target, ref = makers.get(found.pointer.address), found.ref
             if target is None:
                 known = recorded if ref.recorded else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -281,9 +281,9 @@ class Resource(Model):
         """Every reference in the spec, in field order."""
         yield from find_references(self.spec, ("spec",))
 
-    def implied(self, peers: Mapping[Address, Resource]) -> Iterator[Found]:
-        """References that nobody writes, but that the other resources of the set bring about."""
-        del peers
+    def implied(self, declared: Mapping[str, Sequence[Address]]) -> Iterator[Found]:
+        """References that nobody writes, but that what is `declared`, by kind, brings about."""
+        del declared
         return iter(())
 
     def promotion(self) -> Promotion | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -222,14 +222,13 @@ class Dataset(Resource):
         if name := self.spec.source.inference_dataset:
             yield inference_dataset(("spec", "source", "inferenceDataset"), name)
 
-    def implied(self, peers: Mapping[Address, Resource]) -> Iterator[Found]:
+    def implied(self, declared: Mapping[str, Sequence[Address]]) -> Iterator[Found]:
         """Every EvalSuite, since no line may give its questions away. Read and not needed: a
         suite may itself be drawn from a Dataset."""
         if self.spec.cleaning.decontaminate:
-            for address in sorted(peers):
-                if address.kind == "EvalSuite":
-                    path = ("spec", "cleaning", "decontaminate", address.name)
-                    yield Found(path, Pointer(address), _HELD_OUT)
+            for address in declared.get("EvalSuite", ()):
+                path = ("spec", "cleaning", "decontaminate", address.name)
+                yield Found(path, Pointer(address), _HELD_OUT)
 
     def feeds(self) -> Address | None:
         named = self.spec.target.version_of
