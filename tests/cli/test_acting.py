@@ -85,3 +85,14 @@ def test_a_key_of_nobody_opens_nothing(loopwright: Loopwright, tmp_path: Path) -
     assert code == 1
     assert "belongs to no principal" in err
     assert "the-key-of-mallory" not in out + err
+
+
+def test_a_reader_asks_what_opens_no_text(loopwright: Loopwright, tmp_path: Path) -> None:
+    loopwright("apply", str(tmp_path), "--yes")
+    counting = ("sql", "SELECT count(*) AS n FROM calls", "--format", "csv")
+    assert loopwright(*counting, acting="rita")[:2] == (0, "n\n0\n")
+    reading = ("sql", "SELECT request FROM calls")
+    assert "role reader may not open" in loopwright(*reading, acting="rita")[2]
+    code, _, err = loopwright(*reading, "--role", "standard", acting="rita")
+    assert (code, "may not open the text of calls" in err) == (1, True)
+    assert loopwright(*reading, acting="stan")[0] == 0

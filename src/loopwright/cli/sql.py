@@ -71,9 +71,7 @@ _HISTORY_LINES = 20
 @click.option(
     "--role",
     type=click.Choice(("reader", "standard")),
-    default="standard",
-    show_default=True,
-    help="A reader opens no request or response text.",
+    help="A reader opens no text. Default: as you act, standard at most.",
 )
 @project_options
 def command(
@@ -89,7 +87,7 @@ def command(
     output: Path | None,
     limit: int | None,
     seconds: int,
-    role: str,
+    role: str | None,
     options: ProjectOptions,
 ) -> None:
     """Ask a lake in SQL: one SELECT over `calls`, `feedback` and the inference datasets.
@@ -114,7 +112,7 @@ def command(
         template=template,
         given={**given, **_given(params)},
         lake=lake or before,
-        role=role,
+        role=role or _acting(options, workspace),
         seconds=seconds,
         form=_form(form, output),
         output=output,
@@ -146,6 +144,15 @@ def _query(
     if file is not None:
         return parse(_read(file), name="", source=file), {}, None
     return parse(query or "", name=""), {}, None
+
+
+def _acting(options: ProjectOptions, workspace: Workspace) -> str:
+    """The role of whoever acts, as far as a query can need it."""
+    from loopwright.cli.acting import caller
+    from loopwright.gateway.settings import Role
+
+    least = caller(options, workspace).role is Role.READER
+    return (Role.READER if least else Role.STANDARD).value
 
 
 def _form(form: str | None, output: Path | None) -> str:
