@@ -90,7 +90,7 @@ files = [str(path) for path in plain.glob("*.parquet")]
 found = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(out))
 found = found.filter(lambda ones: [one == "ok" for one in ones], input_columns="outcome",
                      batched=True)
-found = found.shuffle(seed=1).select(range(sample))
+found = found.shuffle(seed=1).select(range(sample)).select_columns(["request", "response"])
 found.to_json(str(out / "lines.jsonl"))
 rows = found.num_rows
 """,
