@@ -238,6 +238,26 @@ def test_the_same_file_does_not_bring_them_back(loopwright: Loopwright, project:
     assert json.loads(out)[0]["calls"] == 13
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["erase", "--subject", ALICE, "--yes"],
+        ["erase", "--subject", ALICE, "--plan"],
+        ["lake", "rotate", "--new-key", "file:new.key"],
+    ],
+)
+def test_a_principal_below_admin_may_not(
+    loopwright: Loopwright, project: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    principals = "principals: [{name: app, role: standard, key: {env: APP_KEY}}]\n"
+    (project / "loopwright.yaml").write_text(principals)
+    for name in ("APP_KEY", "LOOPWRIGHT_API_KEY"):
+        monkeypatch.setenv(name, "the-key-of-the-app")
+    code, _, err = loopwright(*command)
+    assert (code, "principal app has the role standard and may not" in err) == (1, True)
+    assert quoting(project, SECRET)
+
+
 def test_nobody_is_erased_without_being_asked(loopwright: Loopwright, project: Path) -> None:
     code, _, err = loopwright("erase", "--subject", ALICE)
     assert (code, "--yes" in err) == (6, True)
