@@ -102,6 +102,21 @@ def test_calls_that_ran_when_their_gateway_died_are_listed_as_killed(world: Capt
     assert world.audit().findings == ()
 
 
+def test_a_kill_while_the_disk_is_full_leaves_no_call_untold(world: CaptureWorld) -> None:
+    log = world.log()
+    hand_over(log, 1)
+    world.disk.full = True
+    for _ in range(3):
+        with pytest.raises(CaptureError):
+            log.accept("chat", call_id="refused", ts=NOW)
+    kill(log, world.disk)
+    world.disk.full = False
+    world.record_all()
+    (told,) = world.audit().endpoints
+    assert (set(told.in_lake), set(told.lost["disk"])) == ({1}, {2, 3, 4})
+    assert world.audit().findings == ()
+
+
 def test_a_call_that_is_no_row_is_lost_alone_and_holds_up_nobody(world: CaptureWorld) -> None:
     log = world.log()
     hand_over(log, 1)
@@ -530,7 +545,6 @@ class _Life:
 
     def kill(self) -> None:
         if self.log:
-            self.exact = self.exact and not self.world.disk.full
             kill(self.log, self.world.disk)
             self._gone()
 
@@ -544,7 +558,6 @@ class _Life:
 
     def close(self) -> None:
         if self.log:
-            self.exact = self.exact and not self.world.disk.full
             self.log.close()
             self._gone()
 

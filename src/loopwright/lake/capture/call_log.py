@@ -26,7 +26,13 @@ from loopwright.lake.capture.ledger import Ledger, lake_secret
 from loopwright.lake.capture.log_file import LogFile, refused
 from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
-from loopwright.lake.capture.spool import SpoolDisk, boot_id, end_gateway, new_gateway
+from loopwright.lake.capture.spool import (
+    SpoolDisk,
+    boot_id,
+    end_gateway,
+    new_gateway,
+    note_numbers,
+)
 from loopwright.lake.keystore import LakeSecret
 from loopwright.lake.store import Lake
 
@@ -133,6 +139,8 @@ class CallLog:
         except CaptureError as error:
             self._lost[error.reason.value] += 1
             self._file.owe(Kind.LOST, endpoint, error.reason, seq)
+            if self._held is not None:
+                note_numbers(self._held, self._how_far())
             raise
         return Ticket(endpoint, seq, call_id)
 

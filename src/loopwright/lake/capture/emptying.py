@@ -156,6 +156,8 @@ class Emptying:
     def _close(self, gateway: Gateway) -> None:
         """A gateway that is gone and left no segments: what has no end will never have one."""
         _, accounts = self._ledger.told(gateway.id)
+        for endpoint, number in gateway.numbers.items():
+            accounts.setdefault(endpoint, Account()).add(Account(up_to=number))
         power = gateway.lost_power
         marked, unmarked = (Lost.POWER, Lost.POWER) if power else (Lost.KILLED, Lost.DISK)
         lost = lost_by(accounts, marked=marked, unmarked=unmarked)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 from loopwright.lake.disk import Disk
 
@@ -22,6 +24,7 @@ _RECORDER_LOCK = ".recorder"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _DIGITS = 9
 _ENDED = "ended"
+_ENDING_BYTES, _LOCK_BYTES = 64, 16 << 10
 
 
 class SpoolDisk:
@@ -79,7 +82,9 @@ class Gateway:
     folder: Path
     alive: bool
     ending: str
-    """What its lock says: how it ended, or the boot of the machine that it ran in."""
+    """How it ended, or the boot of the machine that it ran in: the beginning of its lock file."""
+    numbers: Mapping[str, int]
+    """Endpoint -> last number, noted in its lock file when the disk took nothing else."""
 
     @property
     def lost_power(self) -> bool:
@@ -103,7 +108,7 @@ def gateways(folder: Path) -> list[Gateway]:
     with locked(folder / _GATEWAYS_LOCK):
         places = sorted(path for path in folder.iterdir() if path.is_dir())
         return [
-            Gateway(place.name, place, _is_held(place / _LOCK), _content(place / _LOCK))
+            Gateway(place.name, place, _is_held(place / _LOCK), *_told(place / _LOCK))
             for place in places
         ]
 
@@ -123,7 +128,8 @@ def new_gateway(folder: Path, gateway_id: str) -> int | None:
             return None
         descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, boot_id().encode())
+        # All of its blocks are taken now, so that a full disk has room for what is noted later.
+        os.write(descriptor, boot_id().encode().ljust(_ENDING_BYTES).ljust(_LOCK_BYTES, b"\n"))
         os.fsync(descriptor)
         SpoolDisk().sync_path(folder)
         return descriptor
@@ -133,11 +139,17 @@ def end_gateway(descriptor: int) -> None:
     """Say that the gateway ended by itself, and let go of its lock."""
     try:
         with suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _ENDED.encode(), 0)
+            os.pwrite(descriptor, _ENDED.encode().ljust(_ENDING_BYTES), 0)
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def note_numbers(descriptor: int, numbers: bytes) -> None:
+    """Keep the last number of each endpoint (as JSON) where a full disk still takes it."""
+    if len(numbers) < _LOCK_BYTES - _ENDING_BYTES:
+        with suppress(OSError):
+            os.pwrite(descriptor, numbers + b"\n", _ENDING_BYTES)
 
 
 def remove_gateway(gateway: Gateway) -> None:
@@ -204,11 +216,15 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def _content(lock: Path) -> str:
+def _told(lock: Path) -> tuple[str, dict[str, int]]:
+    """What a lock file says; a torn one says nothing."""
     try:
-        return lock.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""
+        content = lock.read_bytes()
+        ending = content[:_ENDING_BYTES].decode("ascii").strip()
+        numbers = content[_ENDING_BYTES:].partition(b"\n")[0]
+        return ending, orjson.loads(numbers) if numbers else {}
+    except (OSError, ValueError):
+        return "", {}
 
 
 def _size(path: Path) -> int:
