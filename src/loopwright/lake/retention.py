@@ -7,13 +7,14 @@ times, counted from the day it was given.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from loopwright.lake.clearing import clear
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import CALLS
 from loopwright.lake.rewriting import Treatment, rewrite
+from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
 
 _WHY = "expired"
@@ -41,9 +42,10 @@ def enforce(
     next. Raises LakeError and LakeIntegrityError; the days before stay done.
     """
     done: list[Enforced] = []
+    kept = Retention(text, metadata)
     while True:
         with lake.writing() as head:
-            due = _next_due(head, text=text, metadata=metadata, now=now)
+            due = _next_due(head, kept, now)
             if not due:
                 clear(lake, head)  # of what a run before this one died over
                 return _summed(done)
@@ -53,29 +55,21 @@ def enforce(
 
 def overdue(lake: Lake, *, now: datetime) -> bool:
     """Whether the lake holds what is past the times that it is to keep."""
-    kept = lake.retention
-    return bool(_next_due(lake.manifest.head(), text=kept.text, metadata=kept.metadata, now=now))
+    return bool(_next_due(lake.manifest.head(), lake.retention, now))
 
 
-def _next_due(
-    head: Head, *, text: timedelta | None, metadata: timedelta | None, now: datetime
-) -> dict[str, Treatment]:
+def _next_due(head: Head, kept: Retention, now: datetime) -> dict[str, Treatment]:
     """What is to be done on the first day that has something past its time."""
     for dt, files in groupby(sorted(head.files, key=_day), key=_day):
         due: dict[str, Treatment] = {}
         for file in files:
-            if _past(dt, metadata, now):
+            if kept.metadata_is_past(dt, now):
                 due[file.partition] = Treatment(everything=True)
-            elif text is not None and _past(dt, text, now) and not file.without_text:
-                due[file.partition] = Treatment(text_until=date.fromisoformat(dt) + text)
+            elif kept.text and kept.text_is_past(dt, now) and not file.without_text:
+                due[file.partition] = Treatment(text_until=date.fromisoformat(dt) + kept.text)
         if due:
             return due
     return {}
-
-
-def _past(dt: str, kept: timedelta | None, now: datetime) -> bool:
-    end = datetime.fromisoformat(dt).replace(tzinfo=UTC) + timedelta(days=1)
-    return kept is not None and end + kept <= now
 
 
 def _told(head: Head, due: dict[str, Treatment]) -> Enforced:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +24,13 @@ class Retention:
 
     text: timedelta | None = None
     metadata: timedelta | None = None
+
+    def text_is_past(self, dt: str, now: datetime) -> bool:
+        """Whether the text of the day `dt` (UTC) is to go: the whole day is past its time."""
+        return _is_past(dt, self.text, now)
+
+    def metadata_is_past(self, dt: str, now: datetime) -> bool:
+        return _is_past(dt, self.metadata, now)
 
 
 KEPT_FOR_GOOD = Retention()
@@ -92,6 +99,11 @@ def read_settings(root: Path) -> Settings:
             hint="use the loopwright that wrote it, or a newer one",
         )
     return settings
+
+
+def _is_past(dt: str, kept: timedelta | None, now: datetime) -> bool:
+    end = datetime.fromisoformat(dt).replace(tzinfo=UTC) + timedelta(days=1)
+    return kept is not None and end + kept <= now
 
 
 def _span(seconds: float | None) -> timedelta | None:
