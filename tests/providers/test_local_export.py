@@ -215,6 +215,23 @@ def test_a_killed_export_sees_the_lake_as_its_first_attempt_did(
     assert succeeded(world.made(target, "the key")).outputs["rows"] == 15
 
 
+def test_an_inference_dataset_that_was_made_before_the_kill_is_made_once(
+    world: LocalWorld, lake: Resolved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = export(world, lake, {"inferenceDataset": "chats"})
+    with monkeypatch.context() as patched:
+
+        def die(*arguments: Any) -> None:
+            raise SystemExit
+
+        patched.setattr(task, "_remember", die)
+        with pytest.raises(SystemExit):
+            world.made(target, "the key")
+    assert succeeded(world.made(target, "the key")).outputs["rows"] == 15
+    places = (world.folder / ".loopwright/default/inference").iterdir()
+    assert [path.name for path in places] == ["chats"]
+
+
 @pytest.fixture
 def stored(world: LocalWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
     """An object store that the provider is told of, its keys by reference."""

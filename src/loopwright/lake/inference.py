@@ -81,9 +81,7 @@ def make(
     if aside.exists() and not root.exists():  # killed between the two renames
         aside.rename(root)
     if root.exists() and not replaces:
-        raise LakeError(
-            f"{root} already holds something else", hint="take another name, or remove it first"
-        )
+        raise taken(root)
     staging = root.with_name(f".{root.name}.tmp")
     shutil.rmtree(staging, ignore_errors=True)  # what a killed attempt left
     try:
@@ -93,6 +91,13 @@ def make(
         shutil.rmtree(staging, ignore_errors=True)
     told = {"calls": sorted(chosen.call_ids), "columns": sorted(columns)}
     return InferenceDataset(root, made.lake_id, len(chosen.call_ids), digest(told))
+
+
+def taken(root: Path) -> LakeError:
+    """What is told of a place that holds what may not be replaced."""
+    return LakeError(
+        f"{root} already holds something else", hint="take another name, or remove it first"
+    )
 
 
 def _filled(

@@ -19,7 +19,7 @@ from loopwright.lake.exporting import (
     export_version,
 )
 from loopwright.lake.folders import Folder
-from loopwright.lake.inference import Chosen, InferenceDataset, make
+from loopwright.lake.inference import Chosen, InferenceDataset, make, taken
 from loopwright.lake.keys import Role
 from loopwright.lake.objects import Prefix
 from loopwright.lake.sql.request import Limits
@@ -90,18 +90,23 @@ def _exported(work: Work, destination: Destination) -> ExportResult:
 def _into_lake(work: Work) -> InferenceDataset:
     """An inference dataset of the calls that a version has lines of, or that a query finds."""
     arguments = work.arguments
-    root = work.places.path(arguments["to"])
-    known = exports_of(work.places).get(arguments["to"])
+    root, lake = work.places.path(arguments["to"]), _lake(work)
+
+    def settle() -> dict[str, Any]:
+        """What lies there once this is settled is of an attempt of this very job."""
+        known = exports_of(work.places).get(arguments["to"])
+        if root.exists() and not (known and known.owner == work.job.owner):
+            raise taken(root)
+        return {"cut": lake.snapshot().cut}
 
     def report(done: int, total: int) -> None:
         work.report(Progress(done, total, "rows"))
 
-    lake = _lake(work)
-    chosen = Chosen(lake, _cut(work), _call_ids(work), arguments["fields"] or None)
-    replaces = known is not None and known.owner == work.job.owner
+    cut = work.claim(settle)["cut"]
+    chosen = Chosen(lake, cut, _call_ids(work), arguments["fields"] or None)
     purpose = f"export to {arguments['inferenceDataset']}"
     lake.disk.make_folders(root.parent)
-    return make(chosen, root, purpose=purpose, replaces=replaces, progress=report)
+    return make(chosen, root, purpose=purpose, replaces=True, progress=report)
 
 
 def _call_ids(work: Work) -> list[str]:
