@@ -98,11 +98,11 @@ class Calls:
         upstream = asked.target.upstream
         call.notes.version = upstream.model
         call.notes.overhead = perf_counter() - call.read - asked.waited
-        response = asked.response
+        reply = asked.reply
         call.recording.answered(
-            response.status,
-            response.headers.get("content-type", ""),
-            content_encoding=response.headers.get("content-encoding", ""),
+            reply.status,
+            reply.header(b"content-type"),
+            content_encoding=reply.header(b"content-encoding"),
             variant=upstream.model,
         )
         relay = Relay(call.exchange, asked, call.recording, call.notes)
@@ -111,7 +111,7 @@ class Calls:
                 encoded(_ours(call)), seal=call.record if call.is_sealed else None
             )
         finally:
-            response.close()  # an answer that was read to its end has given its connection back
+            reply.close()  # an answer that was read to its end has given its connection back
 
     async def _settle(self, call: Call, outcome: str) -> None:
         notes = call.notes

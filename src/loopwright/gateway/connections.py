@@ -157,6 +157,8 @@ class Connection(HttpToolsProtocol):
 
     def abort(self) -> None:
         """Break off, so that the client sees that its answer is not whole."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import aiohttp
-
 from loopwright.gateway import refusals
 from loopwright.gateway.bodies import with_model
 from loopwright.gateway.headers import upward
 from loopwright.gateway.identifiers import TraceContext
 from loopwright.gateway.refusals import RefusalError
 from loopwright.gateway.routing import Work
-from loopwright.gateway.upstream_client import UpstreamClient
+from loopwright.gateway.upstream_client import NoConnectionError, UpstreamClient
+from loopwright.gateway.upstream_connection import BrokenAnswerError, Reply
 from loopwright.gateway.upstreams import Pool, Target
 
 _PAUSE = 0.1  # seconds before the same upstream is asked again
@@ -37,7 +36,7 @@ class Question(NamedTuple):
 class Asked:
     """An answer that has begun, who gives it, and how long it was waited for, in seconds."""
 
-    response: aiohttp.ClientResponse
+    reply: Reply
     target: Target
     waited: float
 
@@ -53,28 +52,27 @@ async def ask(client: UpstreamClient, pool: Pool, question: Question) -> Asked:
         raise refusals.upstream_unreachable(question.endpoint)
     try:
         asked = await _attempt(client, first, question)
-    except _NO_CONNECTION as failure:
+    except NoConnectionError as failure:
         second = await _other(pool, first, failure)
         if second is None:
             raise _refusal(question.endpoint, failure) from failure
         return await _again(client, second, question)
     except _FAILURES as failure:
         raise _refusal(question.endpoint, failure) from failure
-    if asked.response.status == _UNAVAILABLE and (other := pool.choose(after=first)) is not None:
-        asked.response.close()
+    if asked.reply.status == _UNAVAILABLE and (other := pool.choose(after=first)) is not None:
+        asked.reply.close()
         first.failed()
         asked = await _again(client, other, question)
     return _usable(asked, question.endpoint)
 
 
-_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+_FAILURES = (NoConnectionError, BrokenAnswerError, TimeoutError)
 
 
-async def _other(pool: Pool, failed: Target, failure: Exception) -> Target | None:
+async def _other(pool: Pool, failed: Target, failure: NoConnectionError) -> Target | None:
     """Another upstream, or the same a moment later when it only refused the connection."""
     other = pool.choose(after=failed)
-    if other is None and not isinstance(failure, aiohttp.ConnectionTimeoutError):
+    if other is None and not failure.is_late:
         await asyncio.sleep(_PAUSE)
         return failed
     return other
@@ -92,18 +90,22 @@ async def _attempt(client: UpstreamClient, target: Target, question: Question) -
     headers = upward(question.headers, authorization=target.authorization, trace=question.trace)
     began = perf_counter()
     try:
-        response = await client.post(
-            target.urls[question.work], headers=headers, body=body, timeout=target.timeout
+        reply = await client.post(
+            target.place,
+            target.paths[question.work],
+            headers=headers,
+            body=body,
+            times=target.times,
         )
-    except _NO_CONNECTION:
+    except NoConnectionError:
         target.failed()
         raise
     target.succeeded()
-    return Asked(response, target, perf_counter() - began)
+    return Asked(reply, target, perf_counter() - began)
 
 
 def _refusal(endpoint: str, failure: Exception) -> RefusalError:
-    if isinstance(failure, _NO_CONNECTION):
+    if isinstance(failure, NoConnectionError):
         return refusals.upstream_unreachable(endpoint)
     if isinstance(failure, TimeoutError):
         return refusals.upstream_timeout(endpoint)
@@ -112,8 +114,8 @@ def _refusal(endpoint: str, failure: Exception) -> RefusalError:
 
 def _usable(asked: Asked, endpoint: str) -> Asked:
     """Refuses what is the gateway's business and would mislead a client."""
-    status = asked.response.status
+    status = asked.reply.status
     if status == 401 or 300 <= status < 400:
-        asked.response.close()
+        asked.reply.close()
         raise refusals.upstream_unusable(endpoint, status)
     return asked

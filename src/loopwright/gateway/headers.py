@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from loopwright.gateway.identifiers import TraceContext
@@ -45,7 +45,7 @@ def _goes_up(name: str) -> bool:
     return name not in _NOT_UP and not name.startswith(_OURS)
 
 
-def downward(raw: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
+def downward(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """What the client is told of the upstream's answer."""
     return [(name.lower(), value) for name, value in raw if _goes_down(name)]
 

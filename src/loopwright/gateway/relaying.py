@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
-import aiohttp
 import orjson
 
 from loopwright.gateway.capturing import Recording
@@ -16,6 +15,7 @@ from loopwright.gateway.exchange import Exchange
 from loopwright.gateway.forwarding import Asked
 from loopwright.gateway.headers import downward
 from loopwright.gateway.notes import Notes
+from loopwright.gateway.upstream_connection import BrokenAnswerError
 
 RawHeaders = list[tuple[bytes, bytes]]
 Seal = Callable[[str], Awaitable[None]]
@@ -23,7 +23,7 @@ Seal = Callable[[str], Awaitable[None]]
 
 _EVENTS = "text/event-stream"
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
+_BROKEN = (BrokenAnswerError, TimeoutError)
 
 
 class Relay:
@@ -32,25 +32,24 @@ class Relay:
     def __init__(
         self, exchange: Exchange, asked: Asked, recording: Recording, notes: Notes
     ) -> None:
-        self._exchange, self._response = exchange, asked.response
+        self._exchange, self._reply = exchange, asked.reply
         self._recording, self._notes = recording, notes
         self._idle = asked.target.upstream.timeouts.idle
         self._last = b""
 
     async def run(self, headers: RawHeaders, *, seal: Seal | None) -> str:
         """Relay all of it; returns the outcome. Raises CaptureError when `seal` does."""
-        response = self._response
-        told = downward(response.raw_headers) + headers
-        if response.connection is not None and response.connection.protocol is not None:
-            response.connection.protocol.read_timeout = self._idle
-        outcome = "ok" if response.status < 400 else "upstream_error"
+        reply = self._reply
+        told = downward(reply.raw_headers) + headers
+        reply.idle_after(self._idle)
+        outcome = "ok" if reply.status < 400 else "upstream_error"
         try:
             if seal is None:
-                await self._exchange.start(response.status, told)
+                await self._exchange.start(reply.status, told)
                 await self._pass_on()
-            elif response.content_type == _EVENTS:
+            elif self._is_stream:
                 told = [header for header in told if header[0] != b"content-length"]
-                await self._exchange.start(response.status, told)
+                await self._exchange.start(reply.status, told)
                 await self._pass_on(closes=False)
                 await seal(outcome)
                 await self._exchange.write(b"", more=False)
@@ -60,12 +59,16 @@ class Relay:
             return await self._broken_off(failure)
         return outcome
 
+    @property
+    def _is_stream(self) -> bool:
+        return self._reply.header(b"content-type").lower().startswith(_EVENTS)
+
     async def _pass_on(self, *, closes: bool = True) -> None:
-        content, exchange, recording = self._response.content, self._exchange, self._recording
+        reply, exchange, recording = self._reply, self._exchange, self._recording
         is_last = False
         while not is_last:
-            data = await content.readany()
-            is_last = content.at_eof()
+            data = await reply.some()
+            is_last = reply.is_ended
             if data or (is_last and closes):
                 await exchange.write(data, more=not (is_last and closes))
             if data:
@@ -75,18 +78,18 @@ class Relay:
                 self._last = data
 
     async def _whole(self, headers: RawHeaders, seal: Seal, outcome: str) -> None:
-        body = await self._response.read()
+        body = await self._reply.whole()
         self._recording.chunk(body)
         await seal(outcome)
-        await self._exchange.start(self._response.status, headers)
+        await self._exchange.start(self._reply.status, headers)
         await self._exchange.write(body, more=False)
 
     async def _broken_off(self, failure: Exception) -> str:
         """Between two events the client is told with an event; else by the broken connection."""
         is_late = isinstance(failure, TimeoutError)
-        is_plain = "content-encoding" not in self._response.headers
+        is_plain = not self._reply.header(b"content-encoding")
         if (
-            self._response.content_type == _EVENTS
+            self._is_stream
             and self._exchange.status
             and is_plain
             and (not self._last or self._last.endswith(_EVENT_ENDS))

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
-
+from loopwright.errors import GatewayError
 from loopwright.gateway.routing import CALLS
 from loopwright.gateway.settings import Upstream
+from loopwright.gateway.upstream_client import Place, Times
 
 _SHORTEST_REST, _LONGEST_REST = 1.0, 30.0
 
@@ -20,17 +20,29 @@ _SHORTEST_REST, _LONGEST_REST = 1.0, 30.0
 class Target:
     """One upstream, with all that its calls have in common made ready."""
 
-    __slots__ = ("_clock", "_failures", "_until", "authorization", "timeout", "upstream", "urls")
+    __slots__ = (
+        "_clock",
+        "_failures",
+        "_until",
+        "authorization",
+        "paths",
+        "place",
+        "times",
+        "upstream",
+    )
 
     def __init__(self, upstream: Upstream, *, clock: Callable[[], float] = monotonic) -> None:
         self.upstream = upstream
-        self.urls = {work: URL(f"{upstream.url}/{path}") for path, work in CALLS.items()}
-        self.authorization = f"Bearer {upstream.api_key}" if upstream.api_key else None
-        self.timeout = aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=upstream.timeouts.connect,
-            sock_read=upstream.timeouts.first_byte,
-        )
+        self.place = Place.of(upstream.url)
+        base = urlsplit(upstream.url).path.rstrip("/")
+        self.paths = {work: f"{base}/{path}" for path, work in CALLS.items()}
+        key = upstream.api_key.strip() if upstream.api_key else ""
+        if not key.isprintable():
+            raise GatewayError(
+                f"the API key of the upstream {upstream.url} is not one line of text"
+            )
+        self.authorization = f"Bearer {key}" if key else None
+        self.times = Times(upstream.timeouts.connect, upstream.timeouts.first_byte)
         self._clock = clock
         self._failures = 0
         self._until = 0.0
