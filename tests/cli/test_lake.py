@@ -137,7 +137,7 @@ def test_one_call_is_opened_on_request_and_that_is_recorded(
     gateway.call("it", text="what is \x1b[31m this")
     _, _, err = loopwright("lake", "calls", "--open", "it")
     assert "there is no call it in the lake" in err
-    assert "1 calls are still in the log" in err
+    assert "1 call is still in the log" in err
     gateway.record()
     code, out, _ = loopwright("lake", "calls", "--open", "it")
     assert code == 0

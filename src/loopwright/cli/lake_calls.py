@@ -103,7 +103,8 @@ def _where_it_may_be(place: RecordedLake) -> str:
     from loopwright.lake.capture.waiting import waiting
 
     if calls := waiting(place.spool).calls:
-        return f"{calls:,} calls are still in the log: try again in a few seconds"
+        are = "call is" if calls == 1 else "calls are"
+        return f"{calls:,} {are} still in the log: try again in a few seconds"
     return "`loopwright lake calls` lists the newest ones"
 
 

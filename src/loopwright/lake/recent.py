@@ -97,7 +97,7 @@ def _rows(
         ts_range=None if since is None else (since, file.ts_max + 1),
     )
     for batch in batches:
-        newest = batch.sort_by([("ts", "descending")]).slice(0, limit)
+        newest = batch.sort_by([("ts", "descending"), ("call_id", "descending")]).slice(0, limit)
         times = newest["ts"].cast(pa.int64()).to_pylist()
         for row, at in zip(newest.to_pylist(), times, strict=True):
             yield row | {"at": at}
