@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -36,6 +37,22 @@ for number in range(count):
             world.put(made, Write("create", f"Lake/lake-{number}", key, made.id))
     print(key, flush=True)
 """
+
+
+@pytest.fixture(autouse=True)
+def _worlds_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A world holds its file until it is closed, and a test here may open hundreds."""
+    opened: list[World] = []
+    begin = World.__init__
+
+    def remembered(world: World, *where: Path) -> None:
+        opened.append(world)
+        begin(world, *where)
+
+    monkeypatch.setattr(World, "__init__", remembered)
+    yield
+    for world in opened:
+        world.close()
 
 
 def _maker(path: Path, count: int) -> subprocess.Popen[str]:
