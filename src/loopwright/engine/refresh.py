@@ -16,7 +16,7 @@ from loopwright.engine.workspace import Declared
 from loopwright.errors import LoopwrightError, PlanError, ProviderError
 from loopwright.graph import Graph
 from loopwright.planning.change import Action, Obstacle
-from loopwright.planning.plan import Header, Plan, Selection
+from loopwright.planning.plan import Caution, Header, Plan, Selection
 from loopwright.planning.planner import Planner
 from loopwright.planning.situation import Situation
 from loopwright.planning.totals import hold_to_envelope
@@ -89,12 +89,12 @@ class Refresher:
         situation = self.situation(reader, selection)
         planner = Planner(situation)
         plan = planner.plan()
-        self._check(situation, plan)
+        cautions = self._check(situation, plan)
         estimates = self._estimates(situation, planner, plan)
         if estimates:
             planner = Planner(replace(situation, estimates=estimates))
             plan = hold_to_envelope(planner.plan(), situation.project.envelope)
-        return planner, self._within_the_day(plan)
+        return planner, replace(self._within_the_day(plan), cautions=cautions)
 
     def estimate(self, planner: Planner, address: Address) -> Estimate | None:
         """Numbers for one run whose inputs are in place now; None where nobody can tell.
@@ -204,10 +204,14 @@ class Refresher:
 
         return with_retries(look, clock=self.clock, backoff=_BACKOFF, hide=self.pool.hide)
 
-    def _check(self, situation: Situation, plan: Plan) -> None:
-        """Ask providers what they think of what would be done. Raises PlanError with all of it."""
+    def _check(self, situation: Situation, plan: Plan) -> tuple[Caution, ...]:
+        """Ask providers what they think of what would be done: what a person should know.
+
+        Raises PlanError with all that cannot be done.
+        """
         targets = Targets(situation.graph, situation.records, situation.header.lineage)
         problems: list[tuple[str, str]] = []
+        cautions: list[Caution] = []
         for change in plan.pending:
             resource = situation.resources.get(change.address)
             adapter = self._adapter(resource) if resource else None
@@ -218,11 +222,15 @@ class Refresher:
                     where = situation.origins.get(change.address, "")
                     message = self.pool.hide(f"{where}: {change.address}: {opinion.message}")
                     problems.append((message, opinion.hint))
+                elif opinion.severity is Severity.WARNING:
+                    message = self.pool.hide(opinion.message)
+                    cautions.append(Caution(str(change.address), message, opinion.hint))
         if problems:
             hints = sorted({hint for _, hint in problems if hint})
             raise PlanError(
                 "\n".join(message for message, _ in problems), hint="; ".join(hints) or None
             )
+        return tuple(cautions)
 
     def _estimates(
         self, situation: Situation, planner: Planner, plan: Plan

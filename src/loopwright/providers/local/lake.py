@@ -132,6 +132,10 @@ class LakeAdapter:
                 "write a folder in spec.storage, relative to the project, e.g. storage: lake"
                 + elsewhere("Lake"),
             )
+            return
+        from loopwright.providers.local.lake_retention import cautions
+
+        yield from cautions(LakePlace.of(storage, self._places), target, self._places)
 
     def _check_whole(self, place: LakePlace, target: Target) -> None:
         """A missing key file counts unless the manifest names another key by now."""
@@ -165,19 +169,18 @@ class LakeAdapter:
 
     def _write(self, place: LakePlace, settings: LakeSettings) -> None:
         """Bring the folder to these settings. In a new one ours come first: who began it."""
-        from loopwright.lake.settings import Retention
         from loopwright.lake.store import Lake
+        from loopwright.providers.local.lake_retention import retention_of
 
         is_new = not place.exists
         key = master_key(settings.master_key, self._places, may_make=is_new)
         if is_new:
             place.write_settings(settings)
-        kept = {part: _span(text) for part, text in settings.retention.items()}
         Lake.create(
             place.root,
             master=key,
-            visibility_delay=_span(settings.visibility_delay),
-            retention=Retention(**kept),
+            visibility_delay=timedelta(seconds=parse_duration(settings.visibility_delay)),
+            retention=retention_of(settings.retention),
         )
         place.write_settings(settings)
         facts = {"masterKey": settings.master_key}
@@ -223,10 +226,6 @@ def _retention(place: LakePlace, settings: LakeSettings | None) -> dict[str, str
         for part, seconds in held.items()
         if seconds is not None
     }
-
-
-def _span(duration: str) -> timedelta:
-    return timedelta(seconds=parse_duration(duration))
 
 
 def _worded(seconds: float, said: str | None) -> str:
