@@ -184,7 +184,7 @@ def test_a_very_long_query_runs_or_is_refused_in_words(lake: Lake) -> None:
         attempt(lake, "SELECT '" + "x" * (1 << 20) + "'")
 
 
-SMALL = Limits(seconds=20, memory_bytes=256 << 20)
+SMALL = Limits(seconds=300, memory_bytes=256 << 20)
 
 
 @pytest.mark.parametrize(
