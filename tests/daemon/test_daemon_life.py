@@ -262,6 +262,9 @@ def test_a_lake_whose_key_is_missing_shows_and_is_mended_by_who_has_it(
     assert ask(project, "recorded") == "recorded"
     assert flushed(project)
     assert '"calls": 1' in project.run("lake", "status", "--json")[1]
+    assert project.run("serve", "--stop")[0] == 0
+    code, told, _ = project.run("lake", "audit")
+    assert (code, "endpoint support, lake: 1" in told) == (0, True), told
 
 
 def test_in_the_foreground_it_serves_until_ctrl_c(project: ServedProject) -> None:

@@ -21,6 +21,7 @@ from loopwright.clock import FakeClock
 from loopwright.errors import CaptureError, LakeError
 from loopwright.lake.capture.call_log import CallLog
 from loopwright.lake.capture.completeness import audit
+from loopwright.lake.capture.keyless_log import KeylessLog
 from loopwright.lake.capture.ledger import Ledger
 from loopwright.lake.capture.recorder import Recorder
 from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
@@ -188,6 +189,23 @@ def test_a_lake_whose_disk_is_not_mounted_keeps_its_log(world: CaptureWorld) -> 
     Recorder(world.folder / "spool", lambda name: world.lake).step()
     assert world.audit().findings == ()
     assert [set(one.excluded.get("rate", ())) for one in world.audit().endpoints] == [set(), {1}]
+
+
+def test_calls_without_a_key_to_seal_them_are_numbered_and_listed(world: CaptureWorld) -> None:
+    log = KeylessLog.without_key(world.spool, gateway_id="keyless")
+    for _ in range(3):
+        with pytest.raises(CaptureError) as refusal:
+            log.accept("chat", call_id="x", ts=NOW)
+        assert refusal.value.reason is Lost.LAKE
+    assert log.stats().lost == {"lake": 3}
+    log.commit().result()
+    world.record_all()
+    assert world.audit().findings == ()
+    log.close()
+    world.record_all()
+    (told,) = world.audit().endpoints
+    assert (set(told.accepted), set(told.lost["lake"])) == ({1, 2, 3}, {1, 2, 3})
+    assert world.audit().findings == ()
 
 
 def test_a_wrong_master_key_keeps_the_log_and_is_told(world: CaptureWorld) -> None:

@@ -20,11 +20,13 @@ from loopwright.daemon.secrets import Secrets
 from loopwright.errors import LoopwrightError
 from loopwright.gateway.metrics import LakeFacts
 from loopwright.lake.capture.call_log import CallLog
+from loopwright.lake.capture.keyless_log import KeylessLog
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.store import Lake
 
 _log = logging.getLogger("loopwright.daemon.lakes")
 _LOOK_SECONDS = 10.0
+_LAST_CALLS_SECONDS = 2.0
 
 
 def open_lake(declared: Declared, project: Path, known: Secrets) -> Lake:
@@ -50,12 +52,14 @@ class Logs:
         self._folder, self._project, self._known = folder, project, known
         self._opened: dict[str, _Opened] = {}
         self._retired: list[CallLog] = []
+        self._keyless: dict[str, KeylessLog] = {}
+        """Of lakes that cannot be opened: they count what is lost."""
         self._rows: dict[str, int] = {}
         self._looked_at = -_LOOK_SECONDS
 
     @property
     def by_lake(self) -> Mapping[str, CallLog]:
-        return {name: one.log for name, one in self._opened.items()}
+        return {**self._keyless, **{name: one.log for name, one in self._opened.items()}}
 
     async def follow(self, lakes: Mapping[str, Declared]) -> dict[str, str]:
         """Have a log of each of these lakes, and tell what is wrong with those that cannot."""
@@ -69,10 +73,11 @@ class Logs:
             except (LoopwrightError, OSError) as error:
                 problems[f"Lake/{name}"] = str(error)
                 _log.warning("a lake cannot be opened", extra={"lake": name, "why": str(error)})
+                self._count_lost(name)
                 continue
             self._retire(name)
             self._opened[name] = opened
-        for name in self._opened.keys() - lakes.keys():
+        for name in (self._opened.keys() | self._keyless.keys()) - lakes.keys():
             self._retire(name)
         return problems
 
@@ -117,10 +122,11 @@ class Logs:
 
     def close(self) -> None:
         """No call may write any more."""
-        for log in self._all():
+        for log in (*self._all(), *self._keyless.values()):
             log.close()
         self._opened.clear()
         self._retired.clear()
+        self._keyless.clear()
 
     def _open(self, declared: Declared) -> _Opened:
         lake = open_lake(declared, self._project, self._known)
@@ -133,6 +139,16 @@ class Logs:
         if held := self._opened.pop(name, None):
             held.log.rotate()
             self._retired.append(held.log)
+        if counting := self._keyless.pop(name, None):  # until calls are told of the other log
+            asyncio.get_running_loop().call_later(_LAST_CALLS_SECONDS, counting.close)
+
+    def _count_lost(self, name: str) -> None:
+        """Without a key calls go unrecorded, and the ledger shall list every one of them."""
+        if name not in self._opened and name not in self._keyless:
+            with suppress(LoopwrightError, OSError):  # told as the lake's problem already
+                self._keyless[name] = KeylessLog.without_key(
+                    self._folder.spool / name, gateway_id=secrets.token_hex(8)
+                )
 
     def _all(self) -> list[CallLog]:
         return [*(one.log for one in self._opened.values()), *self._retired]

@@ -158,11 +158,19 @@ class Emptying:
         _, accounts = self._ledger.told(gateway.id)
         for endpoint, number in gateway.numbers.items():
             accounts.setdefault(endpoint, Account()).add(Account(up_to=number))
-        power = gateway.lost_power
-        marked, unmarked = (Lost.POWER, Lost.POWER) if power else (Lost.KILLED, Lost.DISK)
+        marked, unmarked = _reasons(gateway)
         lost = lost_by(accounts, marked=marked, unmarked=unmarked)
-        self._ledger.closed(gateway.id, lost, power_cut=power)
+        self._ledger.closed(gateway.id, lost, power_cut=gateway.lost_power)
         remove_gateway(gateway)
+
+
+def _reasons(gateway: Gateway) -> tuple[Lost, Lost]:
+    """Why calls without an end are lost: those that left a marker, and the others."""
+    if gateway.was_keyless:
+        return Lost.LAKE, Lost.LAKE
+    if gateway.lost_power:
+        return Lost.POWER, Lost.POWER
+    return Lost.KILLED, Lost.DISK
 
 
 def _built(rows: Sequence[_Row]) -> Batch:

@@ -23,7 +23,7 @@ _GATEWAYS_LOCK = ".gateways"
 _RECORDER_LOCK = ".recorder"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _DIGITS = 9
-_ENDED = "ended"
+_ENDED, _KEYLESS = "ended", "keyless"
 _ENDING_BYTES, _LOCK_BYTES = 64, 16 << 10
 
 
@@ -89,7 +89,12 @@ class Gateway:
     @property
     def lost_power(self) -> bool:
         """Whether the machine went down while it was running."""
-        return not self.alive and self.ending not in (_ENDED, boot_id())
+        return not self.alive and self.ending not in (_ENDED, _KEYLESS, boot_id())
+
+    @property
+    def was_keyless(self) -> bool:
+        """Whether its lake could not be opened, so that all its calls are lost."""
+        return self.ending == _KEYLESS
 
     def segments(self) -> list[SegmentFile]:
         """In the order in which they were written."""
@@ -119,6 +124,15 @@ def new_gateway(folder: Path, gateway_id: str) -> int | None:
     Returns the lock's descriptor: closing it, or dying, says that the gateway is gone. Raises
     LakeError and OSError.
     """
+    return _new_gateway(folder, gateway_id, told=boot_id())
+
+
+def new_keyless_gateway(folder: Path, gateway_id: str) -> int | None:
+    """The same for a gateway that has no key to write segments with."""
+    return _new_gateway(folder, gateway_id, told=_KEYLESS)
+
+
+def _new_gateway(folder: Path, gateway_id: str, *, told: str) -> int | None:
     Disk().make_folders(folder)
     with locked(folder / _GATEWAYS_LOCK):
         place = folder / gateway_id
@@ -129,7 +143,7 @@ def new_gateway(folder: Path, gateway_id: str) -> int | None:
         descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         # All of its blocks are taken now, so that a full disk has room for what is noted later.
-        os.write(descriptor, boot_id().encode().ljust(_ENDING_BYTES).ljust(_LOCK_BYTES, b"\n"))
+        os.write(descriptor, told.encode().ljust(_ENDING_BYTES).ljust(_LOCK_BYTES, b"\n"))
         os.fsync(descriptor)
         SpoolDisk().sync_path(folder)
         return descriptor
