@@ -8,11 +8,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from loopwright.lake.reasons import DropReason
 from loopwright.lake.recipe import LineFormat
 from loopwright.lake.rendering import Exchange, Unsayable, render
-from loopwright.lake.sft_schemas import SCHEMAS, line_check
+from loopwright.lake.sft_schemas import SCHEMAS, is_plain, line_check
 
 USER = {"role": "user", "content": "What is 6 x 7?"}
 TOOLS = [
@@ -276,3 +277,34 @@ def test_the_schemas_are_schemas() -> None:
 
     for schema in SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
+
+
+_texts = st.text(max_size=5)
+_plain_messages = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "user", "assistant"]), "content": _texts}
+    ),
+    min_size=1,
+    max_size=3,
+)
+_odd = st.one_of(st.none(), st.booleans(), st.integers(), _texts, st.lists(_texts, max_size=2))
+
+
+@given(
+    st.fixed_dictionaries({"messages": st.one_of(_plain_messages, _odd)}),
+    st.dictionaries(st.sampled_from(["messages", "tools", "x"]), _odd, max_size=1),
+    st.dictionaries(st.sampled_from(["role", "content", "name"]), _odd, max_size=1),
+)
+def test_what_is_plain_needs_no_schema_to_be_valid(
+    line: dict[str, Any], other: dict[str, Any], in_message: dict[str, Any]
+) -> None:
+    """The short cut lets through nothing that a schema would not."""
+    if isinstance(line["messages"], list) and line["messages"] and in_message:
+        first = line["messages"][0]
+        line["messages"][0] = {**first, **in_message} if isinstance(first, dict) else in_message
+    changed = {**line, **other}
+    if is_plain(changed):
+        for schema in SCHEMAS.values():
+            assert Draft202012Validator(schema).is_valid(changed)
+    else:
+        assert changed != {"messages": [{"role": "user", "content": "?"}]}

@@ -134,7 +134,8 @@ def compared(population: Profile, sample: Profile) -> dict[str, Difference]:
 def language(text: str) -> str:
     """The script a text is written in: of several the first of a fixed list, so that a Chinese
     sentence with an English name in it is Chinese."""
-    return next((name for name, letters in _SCRIPTS if letters.search(text)), _UNKNOWN)
+    scripts = _SCRIPTS[-1:] if text.isascii() else _SCRIPTS
+    return next((name for name, letters in scripts if letters.search(text)), _UNKNOWN)
 
 
 def _listed(*counted: Counter[str]) -> list[dict[str, int]]:

@@ -165,4 +165,25 @@ def line_check(line_format: LineFormat) -> Callable[[object], bool]:
     """Whether a line is valid in its format; compiled once a process."""
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(SCHEMAS[line_format]).is_valid
+    checked = Draft202012Validator(SCHEMAS[line_format]).is_valid
+    return lambda line: is_plain(line) or checked(line)
+
+
+def is_plain(line: object) -> bool:
+    """Whether a line is of the commonest shape, roles and texts alone: valid in every format.
+
+    Ten times as fast as a schema, which says the same of it.
+    """
+    if not isinstance(line, dict) or line.keys() != {"messages"}:
+        return False
+    messages = line["messages"]
+    return isinstance(messages, list) and bool(messages) and all(map(_is_plain_message, messages))
+
+
+def _is_plain_message(message: object) -> bool:
+    return (
+        isinstance(message, dict)
+        and message.keys() == {"role", "content"}
+        and message["role"] in ("system", "user", "assistant")
+        and isinstance(message["content"], str)
+    )
