@@ -200,6 +200,23 @@ def test_tls_is_served_renewed_and_switched_on_and_off(
         assert common_name(port) == "first"
 
 
+def test_an_https_upstream_has_to_show_a_certificate_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Tls(tmp_path / "cert.pem", tmp_path / "key.pem")
+    install(certificate("upstream"), files)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.cert, files.key)
+    with upstream_in_thread(tls=context) as upstream:
+        chat = endpoint("chat", upstream.url)
+        with gateway_in_thread(settings_of(chat)) as gateway:
+            assert call(gateway.url + CHAT, QUESTION).code == "upstream_unreachable"
+        monkeypatch.setenv("SSL_CERT_FILE", str(files.cert))
+        with gateway_in_thread(settings_of(chat)) as gateway:
+            for _ in range(3):
+                assert call(gateway.url + CHAT, QUESTION).status == 200
+
+
 def test_what_cannot_be_served_is_refused_and_the_old_settings_stay(
     gateway: RunningGateway, upstream: MockUpstream
 ) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+_HERE = ipaddress.ip_address("127.0.0.1")
 
 
 def certificate(name: str) -> tuple[bytes, bytes]:
@@ -23,6 +26,7 @@ def certificate(name: str) -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(_HERE)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     return (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,11 +44,13 @@ class MockUpstream:
     dropped: int = 0
     port: int = 0
     loop: asyncio.AbstractEventLoop | None = None
+    tls: ssl.SSLContext | None = None
     _runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://127.0.0.1:{self.port}/v1"
 
     async def __aenter__(self) -> MockUpstream:
         self.loop = asyncio.get_running_loop()
@@ -57,7 +60,7 @@ class MockUpstream:
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self
@@ -199,9 +202,11 @@ async def _paced(events: list[bytes], pause: float) -> AsyncIterator[bytes]:
 
 
 @contextmanager
-def upstream_in_thread(behave: Behaviour | None = None) -> Iterator[MockUpstream]:
+def upstream_in_thread(
+    behave: Behaviour | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[MockUpstream]:
     """A mock upstream for tests that have no event loop of their own."""
-    upstream = MockUpstream(behave)
+    upstream = MockUpstream(behave, tls=tls)
     with loop_in_thread() as thread:
         thread.run(upstream.__aenter__())
         try:

@@ -61,7 +61,7 @@ async def ask(client: UpstreamClient, pool: Pool, question: Question) -> Asked:
         raise _refusal(question.endpoint, failure) from failure
     if asked.reply.status == _UNAVAILABLE and (other := pool.choose(after=first)) is not None:
         asked.reply.close()
-        first.failed()
+        first.failed("it said 503")
         asked = await _again(client, other, question)
     return _usable(asked, question.endpoint)
 
@@ -97,8 +97,8 @@ async def _attempt(client: UpstreamClient, target: Target, question: Question) -
             body=body,
             times=target.times,
         )
-    except NoConnectionError:
-        target.failed()
+    except NoConnectionError as failure:
+        target.failed(str(failure))
         raise
     target.succeeded()
     return Asked(reply, target, perf_counter() - began)

@@ -26,7 +26,7 @@ class NoConnectionError(Exception):
     """No connection to the upstream came about: it cannot have acted on anything."""
 
     def __init__(self, reason: BaseException) -> None:
-        super().__init__(f"no connection: {type(reason).__name__}")
+        super().__init__(f"no connection: {reason or type(reason).__name__}")
         self.is_late = isinstance(reason, TimeoutError)
 
 
@@ -131,7 +131,8 @@ class UpstreamClient:
                 )
         except (OSError, TimeoutError) as error:
             raise NoConnectionError(error) from error
-        self._open.add(connection)
+        if connection.is_open:  # it may have gone again before we got to it
+            self._open.add(connection)
         return connection
 
     @cached_property

@@ -147,6 +147,8 @@ class UpstreamConnection(asyncio.Protocol):
 
         Raises BrokenAnswerError and TimeoutError.
         """
+        if not self.is_open:
+            raise BrokenAnswerError("the connection was closed")
         reply = self._reply = Reply(self)
         self._headers, self._head_bytes = [], 0
         self._heard = self._loop.time()

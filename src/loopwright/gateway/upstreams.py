@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from loopwright.errors import GatewayError
 from loopwright.gateway.routing import CALLS
 from loopwright.gateway.settings import Upstream
 from loopwright.gateway.upstream_client import Place, Times
 
+_log = logging.getLogger(__name__)
 _SHORTEST_REST, _LONGEST_REST = 1.0, 30.0
 
 
@@ -34,7 +36,7 @@ class Target:
     def __init__(self, upstream: Upstream, *, clock: Callable[[], float] = monotonic) -> None:
         self.upstream = upstream
         self.place = Place.of(upstream.url)
-        base = urlsplit(upstream.url).path.rstrip("/")
+        base = quote(urlsplit(upstream.url).path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         self.paths = {work: f"{base}/{path}" for path, work in CALLS.items()}
         key = upstream.api_key.strip() if upstream.api_key else ""
         if not key.isprintable():
@@ -51,13 +53,17 @@ class Target:
     def is_resting(self) -> bool:
         return self._failures > 0 and self._clock() < self._until
 
-    def failed(self) -> None:
-        """It could not be reached: rest it, longer each time."""
+    def failed(self, why: str) -> None:
+        """It could not be reached: rest it, longer each time. Said once, not at every call."""
+        if not self._failures:
+            _log.warning("upstream rests", extra={"url": self.upstream.url, "why": why})
         rest = min(_LONGEST_REST, _SHORTEST_REST * 2**self._failures)
         self._failures = min(self._failures + 1, 8)
         self._until = self._clock() + rest
 
     def succeeded(self) -> None:
+        if self._failures:
+            _log.info("upstream is back", extra={"url": self.upstream.url})
         self._failures = 0
 
     def status(self) -> dict[str, Any]:
