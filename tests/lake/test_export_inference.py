@@ -10,6 +10,7 @@ import pytest
 
 from lake import lake_world as made
 from loopwright.errors import LakeError, LakeKeyError
+from loopwright.lake import inference
 from loopwright.lake.columns import COLUMNS, METADATA_COLUMNS
 from loopwright.lake.inference import Chosen, make
 from loopwright.lake.ingest import append, append_feedback
@@ -51,7 +52,10 @@ def rows(lake: Lake, columns: list[str]) -> dict[str, dict[str, Any]]:
     return {row["call_id"]: row for batch in batches for row in batch.to_pylist()}
 
 
-def test_the_calls_are_whole_and_feedback_comes_along(source: Lake, tmp_path: Path) -> None:
+def test_the_calls_are_whole_and_feedback_comes_along(
+    source: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "_MOST", 4)  # several batches, the last one smaller
     result = make(chosen(source), tmp_path / "set", purpose="export")
     copy = opened(result.root)
     columns = [name for name in COLUMNS if name != "seq"]

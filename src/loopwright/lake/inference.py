@@ -26,7 +26,9 @@ from loopwright.lake.keys import Role
 from loopwright.lake.snapshot import Snapshot
 from loopwright.lake.store import Lake
 
-_CALLS_AT_ONCE = 2048
+_BYTES_AT_ONCE = 64 << 20
+_PACKED = 6  # text takes about so many times its space in a file
+_FEWEST, _MOST = 256, 16_384
 _KEPT = frozenset(name for name in COLUMNS if not SCHEMA.field(name).nullable)
 _GIVEN_ANEW = ("skey", "seq")
 
@@ -152,9 +154,9 @@ def _batches(
     snapshot: Snapshot, call_ids: Sequence[str], columns: Sequence[str]
 ) -> Iterator[Batch]:
     """In the order of the files, so that every row group is decoded about once."""
-    ordered = sorted(call_ids, key=skey)
-    for start in range(0, len(ordered), _CALLS_AT_ONCE):
-        taken = snapshot.take(ordered[start : start + _CALLS_AT_ONCE], columns)
+    ordered, count = sorted(call_ids, key=skey), _at_once(snapshot)
+    for start in range(0, len(ordered), count):
+        taken = snapshot.take(ordered[start : start + count], columns)
         metadata = pa.table(
             [
                 taken[name] if name in columns else pa.nulls(len(taken), SCHEMA.field(name).type)
@@ -164,6 +166,13 @@ def _batches(
         )
         texts = (_texts(taken, name) for name in TEXT_COLUMNS)
         yield Batch(metadata.combine_chunks(), *texts)
+
+
+def _at_once(snapshot: Snapshot) -> int:
+    """So many calls of this lake are copied at a time that their text fits into memory well."""
+    rows = sum(file.rows for file in snapshot.files)
+    size = sum(file.bytes for file in snapshot.files) * _PACKED
+    return min(_MOST, max(_FEWEST, _BYTES_AT_ONCE * rows // size)) if size else _MOST
 
 
 def _texts(taken: pa.Table, name: str) -> list[bytes]:
