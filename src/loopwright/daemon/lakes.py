@@ -140,6 +140,7 @@ class Logs:
             held.log.rotate()
             self._retired.append(held.log)
         if counting := self._keyless.pop(name, None):  # until calls are told of the other log
+            self._retired.append(counting)
             asyncio.get_running_loop().call_later(_LAST_CALLS_SECONDS, counting.close)
 
     def _count_lost(self, name: str) -> None:
