@@ -27,6 +27,12 @@ _TABLE_FUNCTIONS = frozenset(
         "unnest",
     }
 )
+_CHANGING = {
+    "INSERT_QUERY_NODE": "INSERT",
+    "UPDATE_QUERY_NODE": "UPDATE",
+    "DELETE_QUERY_NODE": "DELETE",
+    "MERGE_QUERY_NODE": "MERGE",
+}
 _LONGEST = 1 << 20
 
 
@@ -82,14 +88,6 @@ def _reached(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[str]
                 yield f"{name or 'a table function'}()"
         elif kind in _CHANGING:
             yield _CHANGING[kind]
-
-
-_CHANGING = {
-    "INSERT_QUERY_NODE": "INSERT",
-    "UPDATE_QUERY_NODE": "UPDATE",
-    "DELETE_QUERY_NODE": "DELETE",
-    "MERGE_QUERY_NODE": "MERGE",
-}
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
