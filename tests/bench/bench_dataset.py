@@ -3,9 +3,9 @@
 Run: LOOPWRIGHT_BENCH_CALLS=200000 pytest -m bench -n 0 -s tests/bench/bench_dataset.py
 Every part runs in a process of its own, so that its CPU time and its peak memory are its own;
 imports are left out for all. The build samples, cleans (exact duplicates), renders, validates,
-compares with the population and commits a version of an encrypted lake. The peer loads plain
-Parquet of the same calls, filters by outcome, shuffles, selects and writes JSON. `datasets` is not
-a dependency: LOOPWRIGHT_BENCH_HF names a Python that has it; without, the peer is left out.
+compares with the population and commits a version of an encrypted lake. The peer loads the same
+calls from plain Parquet or JSONL, filters by outcome, shuffles, selects and writes JSON. `datasets`
+is not a dependency: LOOPWRIGHT_BENCH_HF names a Python that has it; without, it is left out.
 With LOOPWRIGHT_BENCH_DATA the calls are made once, in that folder, and kept.
 """
 
@@ -86,8 +86,8 @@ PARTS = {
 HUGGING_FACE = (
     "import datasets\ndatasets.disable_progress_bars()",
     """
-files = [str(path) for path in plain.glob("*.parquet")]
-found = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(out))
+files = [str(path) for path in plain.glob("*.SUFFIX")]
+found = datasets.load_dataset("FORM", data_files=files, split="train", cache_dir=str(out))
 found = found.filter(lambda ones: [one == "ok" for one in ones], input_columns="outcome",
                      batched=True)
 found = found.shuffle(seed=1).select(range(sample)).select_columns(["request", "response"])
@@ -95,6 +95,10 @@ found.to_json(str(out / "lines.jsonl"))
 rows = found.num_rows
 """,
 )
+PEERS = {
+    "Hugging Face, plain Parquet": ("parquet", "parquet"),
+    "Hugging Face, plain JSONL": ("json", "jsonl"),
+}
 COSTLY = {"build, near-duplicates left out"}
 """Reads the text of every call: left out of large runs."""
 SMALL = 200_000
@@ -129,7 +133,7 @@ def calls() -> Iterator[dict[str, Any]]:
 
 
 def make(folder: Path) -> None:
-    """The same calls as an encrypted lake and as plain Parquet."""
+    """The same calls as an encrypted lake, as plain Parquet and as plain JSONL."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -144,6 +148,10 @@ def make(folder: Path) -> None:
     for number in range(0, CALLS, BATCH):
         batch = list(islice(every, BATCH))
         append(lake, batch)
+        with (folder / "plain/calls.jsonl").open("ab") as lines:
+            for call in batch:
+                del call["exchange_hash"]  # bytes, which JSON has not
+                lines.write(orjson.dumps(call) + b"\n")
         table = pa.Table.from_pylist(batch)
         pq.write_table(table, folder / f"plain/{number}.parquet", compression="zstd")
 
@@ -169,9 +177,10 @@ def test_dataset_costs(tmp_path: Path) -> None:
     out = tmp_path / "out"
     parts = {name: part for name, part in PARTS.items() if CALLS <= SMALL or name not in COSTLY}
     found = {name: measured(folder, out, *part) for name, part in parts.items()}
-    if HF_PYTHON:
-        peer = measured(folder, tmp_path / "hf", *HUGGING_FACE, python=HF_PYTHON)
-        found["Hugging Face, plain Parquet"] = peer
+    for name, (form, suffix) in PEERS.items() if HF_PYTHON else ():
+        setup, body = HUGGING_FACE
+        body = body.replace("FORM", form).replace("SUFFIX", suffix)
+        found[name] = measured(folder, tmp_path / form, setup, body, python=HF_PYTHON)
     peer_cpu = found[list(found)[-1]]["cpu"]
     print(f"\n{SAMPLE} of {CALLS} calls{'':14}CPU s    of last   peak MiB")
     for name, figures in found.items():

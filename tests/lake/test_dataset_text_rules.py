@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loopwright.errors import DatasetError
 from loopwright.lake.building import build
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.compaction import compact
@@ -348,6 +349,8 @@ def test_leaks_are_counted_by_set_and_rebuilt_after_the_file_of_questions_change
     assert manifest.dropped == {"contaminated": 4}
     assert manifest.leaks == {name: {"equal": 4}}
     assert manifest.recipe["heldOut"] == held_out
+    with pytest.raises(DatasetError, match="its questions are not given"):
+        build(lake, recipe, catalog=catalog, name="unheld", owner="me")
     file.unlink()
     assert verify(catalog, "talks", 1, lake=lake).ok
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loopwright.errors import DatasetError
 from loopwright.lake.cleaning import REASON, check_response_schema, token_counts
 from loopwright.lake.columns import TEXT_COLUMNS
 from loopwright.lake.comparison import PROFILED, Profile
@@ -88,6 +89,10 @@ class Lines:
 
     def __post_init__(self) -> None:
         check_response_schema(self.recipe.filter.response_schema)
+        if missing := sorted(self.recipe.held_out.keys() - self.held_out.keys()):
+            raise DatasetError(
+                f"Cannot hold calls against {missing[0]}: its questions are not given"
+            )
         self._parting = Parting(self.recipe.split, self.recipe.sampling.salt)
 
     @cached_property

@@ -13,7 +13,6 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from loopwright.lake.columns import TEXT_COLUMNS
 from loopwright.lake.matching import Population, no_rows
 from loopwright.lake.near_duplicates import runs_of
 from loopwright.lake.passages import prompt_of
@@ -22,6 +21,7 @@ from loopwright.lake.sampling import keys_for
 
 PROBE_ROWS = 256
 _SHARED_BY = 0.1  # of the prompts: from there on a run of words is the template's
+_NO_ANSWER = '{"choices": [{"message": {}}]}'  # only what was asked is looked at
 _LEAST = 20  # prompts from which on a share means something
 
 
@@ -52,11 +52,10 @@ class Probe:
         if not call_ids:
             return
         snapshot = self.population.snapshot
-        texts = snapshot.take(call_ids, TEXT_COLUMNS, purpose=self.purpose)
-        columns = (texts[name].to_pylist() for name in TEXT_COLUMNS)
-        for request, response in zip(*columns, strict=True):
+        requests = snapshot.take(call_ids, ("request",), purpose=self.purpose)["request"]
+        for request in requests.to_pylist():
             try:
-                yield prompt_of(Exchange.parse(request, response))
+                yield prompt_of(Exchange.parse(request, _NO_ANSWER))
             except Unsayable:
                 continue
 

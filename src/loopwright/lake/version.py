@@ -183,6 +183,7 @@ def _counts(manifest: VersionManifest) -> dict[str, int]:
         "matched": manifest.matched,
         "sampled": manifest.sampled,
         "kept": manifest.kept,
+        "corrected": manifest.corrected,
         **{f"dropped.{reason}": count for reason, count in manifest.dropped.items()},
         **{f"tokens.{kind}": count for kind, count in manifest.tokens.items()},
         **{f"split.{split}": splits[split] for split in SPLITS},
