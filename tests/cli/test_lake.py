@@ -210,6 +210,7 @@ def test_status_tells_what_is_on_the_way_and_folds_many_days(
     gateway.call("one")
     _, out, _ = loopwright("lake", "status")
     assert "on the way  1 call in the log" in out
+    assert "s behind now" in out, "complete is what lies in the lake and has nothing older to come"
     assert "1 gateway running" in out
     for day in range(25):
         ticket = gateway.log.accept("live", call_id=f"day-{day}", ts=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,14 @@ class _Found:
     log: Waiting
     ledger: Sequence[tuple[str, Mapping[str, Any]]]
     """The gateways that the ledger told of last, each with its last line."""
+
+    @property
+    def complete_through(self) -> datetime:
+        """The lake's own word, unless older calls still wait in the log."""
+        if not self.log:
+            return self.status.complete_through
+        oldest = datetime.now(UTC) - timedelta(seconds=self.log.oldest_seconds)
+        return min(self.status.complete_through, oldest)
 
 
 @click.command()
@@ -72,9 +80,9 @@ def _told(found: _Found, *, every: bool) -> Iterator[str]:
     yield f"  calls       {status.calls:,} in {status.files:,} files, {size_words(status.bytes)}"
     if status.feedback:
         yield f"  feedback    {status.feedback:,}"
-    delay = status.visibility_delay.total_seconds()
-    behind = f", {delay:.0f} s behind now" if delay else ""
-    yield f"  complete    through {_second(status.complete_through)} UTC{behind}"
+    lag = max(status.visibility_delay.total_seconds(), found.log.oldest_seconds)
+    behind = f", {lag:.0f} s behind now" if lag else ""
+    yield f"  complete    through {_second(found.complete_through)} UTC{behind}"
     hidden = status.last_seq - status.visible_seq
     delayed = f", {hidden:,} calls wait for the visibility delay" if hidden else ""
     yield f"  last call   number {status.last_seq:,}{delayed}"
@@ -153,7 +161,7 @@ def _as_json(found: _Found) -> dict[str, Any]:
         "bytes": status.bytes,
         "lastSeq": status.last_seq,
         "visibleSeq": status.visible_seq,
-        "completeThrough": to_text(status.complete_through),
+        "completeThrough": to_text(found.complete_through),
         "visibilityDelaySeconds": status.visibility_delay.total_seconds(),
         "masterKeyId": status.master_key_id,
         "keyIds": status.key_ids,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopwright.lake.capture.frames import Kind, counts
+from loopwright.lake.capture.log_file import SEGMENT_SECONDS
 from loopwright.lake.capture.spool import gateways
 
 
@@ -18,7 +19,7 @@ from loopwright.lake.capture.spool import gateways
 class Waiting:
     """Calls and feedback that were sealed and are not known to be in the lake.
 
-    `oldest_seconds`: how long ago the oldest log that holds some was last written to.
+    `oldest_seconds`: how long ago the oldest of them were handed over, at the most.
     """
 
     calls: int = 0
@@ -48,5 +49,6 @@ def waiting(spool: Path | None) -> Waiting:
                 feedback += found[Kind.FEEDBACK]
                 if found[Kind.RECORD] or found[Kind.FEEDBACK]:
                     oldest = written if oldest is None else min(oldest, written)
-    age = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+    # A segment is written to for some seconds.
+    age = 0.0 if oldest is None else max(0.0, time.time() - oldest) + SEGMENT_SECONDS
     return Waiting(calls, feedback, size, age, running, dead)
