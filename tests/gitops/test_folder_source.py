@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Iterator
@@ -101,4 +102,14 @@ def test_a_wait_ends_when_somebody_wakes_it_even_beforehand() -> None:
         pace.wake()
     assert pace.wait(60)
     assert not pace.wait(0.01)
+    pace.close()
+
+
+def test_a_wait_takes_any_descriptor(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(1100):  # past what select() can name
+            held.enter_context((tmp_path / "file").open("w"))
+        pace = SystemPace()
+    pace.wake()
+    assert pace.wait(60)
     pace.close()

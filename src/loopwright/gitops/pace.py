@@ -32,9 +32,11 @@ class SystemPace:
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
+        self._poll = select.poll()  # takes any descriptor, however many are open
+        self._poll.register(self._read, select.POLLIN)
 
     def wait(self, seconds: float) -> bool:
-        ready, _, _ = select.select([self._read], [], [], max(0.0, seconds))
+        ready = self._poll.poll(max(0.0, seconds) * 1000)
         if ready:
             with contextlib.suppress(BlockingIOError):
                 while os.read(self._read, 512):

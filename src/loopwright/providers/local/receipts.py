@@ -7,6 +7,7 @@ written when the result is durable, never before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,12 @@ class Receipts:
         Disk().discard(self._file(name))
 
     def all(self) -> Iterator[Receipt]:
-        """The newest first."""
-        files = ((path.stat().st_mtime_ns, path) for path in self.folder.glob("*.json"))
-        yield from (_read(path) for _, path in sorted(files, reverse=True))
+        """The newest first. One that somebody removes in the meantime may be among them or not."""
+        found: list[tuple[int, str, Receipt]] = []
+        for path in self.folder.glob("*.json"):
+            with suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime_ns, path.name, _read(path)))
+        yield from (receipt for *_, receipt in sorted(found, key=lambda one: one[:2], reverse=True))
 
     def owned(self, owner: str, revision: int | None = None) -> Iterator[Receipt]:
         """Those that bear an owner tag, the newest first; of one revision where it is given."""
