@@ -8,7 +8,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from support.gateways import (
 )
 from support.http_clients import call, raw, received, request_bytes
 from support.upstreams import MockUpstream, chat_events, echo, streamed, upstream_in_thread
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
@@ -342,10 +343,3 @@ def common_name(port: int) -> str:
     assert answer.status == 200
     names = x509.load_pem_x509_certificate(pem.encode()).subject
     return str(names.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -14,6 +14,7 @@ from loopwright.gateway.settings import Limits
 from support.gateways import RunningGateway, endpoint, gateway_in_thread, settings_of
 from support.http_clients import call, raw, received, request_bytes
 from support.upstreams import MockUpstream, chat_events, streamed, streaming, upstream_in_thread
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 LIMITS = Limits(body_bytes=100_000, header_bytes=4_000, connections=1_100, header_seconds=1.0)
@@ -210,10 +211,3 @@ def test_a_page_of_another_site_may_not_use_a_gateway_without_keys(
     url = f"{gateway.url}{CHAT}"
     assert call(url, QUESTION, headers={"origin": "https://evil.example"}).code == "foreign_origin"
     assert call(url, QUESTION, headers={"origin": "http://localhost:3000"}).status == 200
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)

@@ -7,8 +7,7 @@ import http.client
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,6 +18,7 @@ from loopwright.gateway.settings import Endpoint, Timeouts, Upstream
 from support.gateways import RunningGateway, endpoint, gateway_in_thread, settings_of
 from support.http_clients import call, raw, received, request_bytes
 from support.upstreams import MockUpstream, chat_events, echo, streaming, upstream_in_thread
+from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 QUESTION = {"model": "chat", "messages": [{"role": "user", "content": "hello"}]}
@@ -256,10 +256,3 @@ def upstream_loop(upstream: MockUpstream, steps: asyncio.Queue[None]) -> None:
     """Let the upstream go one step on, from the test's thread."""
     assert upstream.loop is not None
     upstream.loop.call_soon_threadsafe(steps.put_nowait, None)
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -16,6 +15,7 @@ from loopwright.gateway.principals import key_hash
 from loopwright.gateway.settings import Endpoint, Principal, Role, Timeouts, Upstream
 from support.gateways import RunningGateway, endpoint, gateway_in_thread, settings_of
 from support.upstreams import MockUpstream, chat_events, echo, streamed, upstream_in_thread
+from support.waiting import until
 
 KEY = "lw-team-secret"
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
@@ -180,7 +180,7 @@ def test_the_clients_own_time_limit_ends_the_upstreams_work(
     upstream.behave = hang
     with pytest.raises(openai.APITimeoutError):
         ask(client.with_options(timeout=0.3))
-    _until(lambda: upstream.dropped == 1)
+    until(lambda: upstream.dropped == 1)
 
 
 def test_the_client_retries_what_the_gateway_says_is_worth_it(
@@ -234,7 +234,7 @@ def test_a_cancelled_stream_ends_the_upstreams_work(
 
     upstream.behave = endless
     assert asyncio.run(read_a_little()) == 3
-    _until(lambda: upstream.dropped == 1)
+    until(lambda: upstream.dropped == 1)
 
 
 def test_many_async_calls_at_once_keep_their_answers_apart(gateway: RunningGateway) -> None:
@@ -277,16 +277,9 @@ def test_neither_keys_nor_text_are_in_the_access_log(
     ask(client, text="a secret sentence", user="end-user-7")
     with pytest.raises(openai.NotFoundError):
         ask(client, model="nobody")
-    _until(lambda: gateway.log_lines.count(b"\n") == 2)
+    until(lambda: gateway.log_lines.count(b"\n") == 2)
     lines = bytes(gateway.log_lines)
     for hidden in (b"secret", b"sk-", b"end-user-7", KEY.encode()):
         assert hidden not in lines
     assert b'"principal":"team"' in lines
     assert b'"endpoint":"chat"' in lines
-
-
-def _until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
