@@ -17,7 +17,6 @@ import orjson
 import pyarrow as pa
 
 _HEAD = struct.Struct(">cQ")
-_LARGEST = 1 << 31
 _CHUNK = 1 << 20
 NOTE = b"N"
 ROWS = b"R"
@@ -84,7 +83,7 @@ class Receiver:
         if len(head) < _HEAD.size:
             return None
         kind, size = _HEAD.unpack(head)
-        data = self._read(size) if size <= _LARGEST else bytearray()
+        data = self._read(size)
         return Frame(kind, data) if len(data) == size else None
 
     def _read(self, size: int) -> bytearray:
