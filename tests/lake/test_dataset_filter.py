@@ -135,11 +135,15 @@ def test_a_cut_inside_a_file_hides_what_came_later(lake: Lake) -> None:
     assert len(matched(lake.snapshot(through=40), where="true")) == 40
 
 
-def test_the_reader_role_can_estimate_but_not_build(lake: Lake) -> None:
+def test_the_reader_role_can_estimate_but_not_build(judged: Lake) -> None:
+    lake = judged
     master = MasterKey.from_file(lake.root.with_name("lake.key"))
     snapshot = Lake.open(lake.root, master=master, role=Role.READER).snapshot()
     recipe = made.recipe(sampling={"count": 10}, filter={"where": "input_tokens > 5"})
     assert estimate(snapshot, recipe).rows == (10, 10)
+    scored = {"feedback": [{"name": "score"}], "tags": {"team": "red"}}
+    told = made.recipe(sampling={"ratio": 1}, filter=scored, heldOut={"suite/a/set": "sha256:1"})
+    assert estimate(snapshot, told).rows == (0, 3)  # questions are held against text alone
     with pytest.raises(LakeKeyError, match="role"):
         list(Lines(snapshot, recipe, purpose="test"))
 
