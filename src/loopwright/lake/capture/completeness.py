@@ -7,28 +7,15 @@ calls which move from one to the next meanwhile count once. Nothing is changed h
 from __future__ import annotations
 
 import socket
-from array import array
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.compute as pc
-
-from loopwright.errors import LakeError, LakeIntegrityError
-from loopwright.lake.capture.accounts import Account, Accounts, add_all, joined
-from loopwright.lake.capture.ledger import GatewayLedger, Ledger, lake_secret
+from loopwright.lake.capture.accounts import Account, Accounts, joined
+from loopwright.lake.capture.ledger import GatewayLedger, Ledger
 from loopwright.lake.capture.ranges import NONE, Ranges
-from loopwright.lake.capture.spool import gateways
-from loopwright.lake.capture.taking import take
-from loopwright.lake.files import LakeFile
-from loopwright.lake.keystore import LakeSecret
-from loopwright.lake.reading import Selection
+from loopwright.lake.capture.witnesses import Key, Logs, Rows, read_logs, read_rows
 from loopwright.lake.store import Lake
-
-_Key = tuple[str, str]
-"""Gateway and endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,25 +56,6 @@ class Audit:
         return not self.findings
 
 
-@dataclass(slots=True)
-class _Logs:
-    """What lies in the spool."""
-
-    accounts: dict[str, Accounts] = field(default_factory=lambda: defaultdict(dict))
-    segments: dict[str, Ranges] = field(default_factory=dict)
-    findings: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Rows:
-    """The rows that gateways captured: all there are, and those there were at the beginning."""
-
-    all: dict[_Key, array[int]] = field(default_factory=lambda: defaultdict(lambda: array("q")))
-    early: dict[_Key, array[int]] = field(default_factory=lambda: defaultdict(lambda: array("q")))
-    findings: list[str] = field(default_factory=list)
-    """Files that cannot be read."""
-
-
 def audit(lake: Lake, spool: Path | None) -> Audit:
     """Account for every call. `spool` is this lake's spool folder on this machine, if any.
 
@@ -101,10 +69,10 @@ def audit(lake: Lake, spool: Path | None) -> Audit:
 
 def _audit(lake: Lake, spool: Path | None) -> Audit:
     begun = lake.manifest.head().last_seq
-    logs = _logs(lake, spool)
+    logs = read_logs(lake, spool)
     ledger = Ledger(lake)
     known = {name: ledger.told(name) for name in ledger.gateways()}
-    rows = _rows(lake, begun)
+    rows = read_rows(lake, early=begun)
     names = sorted({*known, *logs.accounts, *(gateway for gateway, _ in rows.all)})
     found: list[EndpointAudit] = []
     findings, notes = [*logs.findings, *rows.findings], list[str]()
@@ -112,55 +80,62 @@ def _audit(lake: Lake, spool: Path | None) -> Audit:
         told, accounts = known.get(name, (GatewayLedger(name), {}))
         if told.finding:
             findings.append(told.finding)
-        state = _state(lake, told, accounts, logs, spool)
-        notes.extend(state.notes)
-        findings.extend(state.findings)
+        is_open, about_it = _is_open(lake, told, spool)
+        for odd in (about_it, _segments(told, accounts, logs)):
+            findings.extend(odd.findings)
+            notes.extend(odd.notes)
         logged = logs.accounts.get(name, {})
-        for one in _endpoints(name, accounts, logged, rows, open_=state.open):
+        for one in _endpoints(name, accounts, logged, rows, is_open=is_open):
             found.append(one)
             findings.extend(_gaps(one, rows))
     return Audit(tuple(found), tuple(findings), tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """Whether calls of a gateway may still be on their way, and what is odd about its log."""
+class _Odd:
+    """What is to be said of a gateway's log."""
 
-    open: bool
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def _state(
-    lake: Lake, told: GatewayLedger, accounts: Accounts, logs: _Logs, spool: Path | None
-) -> _State:
+def _is_open(lake: Lake, told: GatewayLedger, spool: Path | None) -> tuple[bool, _Odd]:
+    """Whether calls of the gateway may still be on their way."""
+    name = told.gateway_id
+    if told.closed:
+        return False, _Odd()
+    if spool is not None and (spool / name).is_dir():
+        return True, _Odd()
+    if Ledger(lake).read(name).closed:  # since we asked
+        return True, _Odd()
+    if not told.opened_at:
+        return False, _Odd()
+    if spool is None or not _was_here(told, spool):
+        where = f"gateway {name} keeps its log on {told.host}, in {told.spool}"
+        return True, _Odd(notes=(where,))
+    gone = f"gateway {name}: its log is gone, and it was never emptied to the end"
+    return False, _Odd(findings=(gone,))
+
+
+def _segments(told: GatewayLedger, accounts: Accounts, logs: Logs) -> _Odd:
+    """What is odd about the segments of the gateway's log."""
     name = told.gateway_id
     findings = [
         f"gateway {name}: segment {number} of its log was not whole when it was recorded"
         for number in told.damaged
     ]
     notes: list[str] = []
+    lost_power = told.power_cut or name in logs.power_cuts
     written = told.segments | logs.segments.get(name, NONE)
     if absent := Ranges(((1, written.last),)) - written if written else NONE:
-        where = notes if told.power_cut else findings
+        where = notes if lost_power else findings
         where.append(f"gateway {name}: segment {absent} of its log is missing")
-    if told.power_cut:
+    if lost_power:
         notes.append(
             f"gateway {name}: the machine went down under it; calls of the last commit interval "
             f"may have left no trace after {_last_numbers(accounts)}"
         )
-    if told.closed:
-        return _State(False, tuple(findings), tuple(notes))
-    if spool is not None and (spool / name).is_dir():
-        return _State(True, tuple(findings), tuple(notes))
-    if Ledger(lake).read(name).closed:  # since we asked
-        return _State(True, tuple(findings), tuple(notes))
-    if told.opened_at and (spool is None or not _was_here(told, spool)):
-        notes.append(f"gateway {name} keeps its log on {told.host}, in {told.spool}")
-        return _State(True, tuple(findings), tuple(notes))
-    if told.opened_at:
-        findings.append(f"gateway {name}: its log is gone, and it was never emptied to the end")
-    return _State(False, tuple(findings), tuple(notes))
+    return _Odd(tuple(findings), tuple(notes))
 
 
 def _was_here(told: GatewayLedger, spool: Path) -> bool:
@@ -173,7 +148,7 @@ def _last_numbers(accounts: Accounts) -> str:
 
 
 def _endpoints(
-    name: str, told: Accounts, logged: Accounts, rows: _Rows, *, open_: bool
+    name: str, told: Accounts, logged: Accounts, rows: Rows, *, is_open: bool
 ) -> Iterator[EndpointAudit]:
     in_rows = {endpoint for gateway, endpoint in rows.all if gateway == name}
     for endpoint in sorted({*told, *logged, *in_rows}):
@@ -182,12 +157,12 @@ def _endpoints(
             told.get(endpoint, Account()),
             logged.get(endpoint, Account()),
             rows,
-            open_=open_,
+            is_open=is_open,
         )
 
 
 def _endpoint(
-    key: _Key, told: Account, logged: Account, rows: _Rows, *, open_: bool
+    key: Key, told: Account, logged: Account, rows: Rows, *, is_open: bool
 ) -> EndpointAudit:
     both = Account()
     both.add(told)
@@ -206,12 +181,12 @@ def _endpoint(
         endpoint=key[1],
         accepted=both.all,
         in_lake=in_lake,
-        pending=pending | left.numbers if open_ else pending,
+        pending=pending | left.numbers if is_open else pending,
         excluded={why: numbers for why, numbers in excluded.items() if numbers},
         lost={why: numbers for why, numbers in lost.items() if numbers},
         removed={why: numbers for why, numbers in removed.items() if numbers},
         missing=missing,
-        unaccounted=NONE if open_ else left.numbers,
+        unaccounted=NONE if is_open else left.numbers,
         unknown=early - told.delivered - logged.delivered - joined(told.removed),
     )
 
@@ -227,7 +202,7 @@ class _Left:
         return before - self.numbers
 
 
-def _gaps(one: EndpointAudit, rows: _Rows) -> Iterator[str]:
+def _gaps(one: EndpointAudit, rows: Rows) -> Iterator[str]:
     where = f"gateway {one.gateway_id}, endpoint {one.endpoint}"
     if one.unaccounted:
         yield f"{where}: nobody says what became of calls {one.unaccounted}"
@@ -238,48 +213,3 @@ def _gaps(one: EndpointAudit, rows: _Rows) -> Iterator[str]:
     held = rows.all.get((one.gateway_id, one.endpoint), ())
     if twice := len(held) - len(set(held)):
         yield f"{where}: {twice:,} rows are there twice"
-
-
-def _logs(lake: Lake, spool: Path | None) -> _Logs:
-    """What the segments in the spool say; one that goes meanwhile is in the ledger by now."""
-    found = _Logs()
-    if spool is None or not spool.is_dir():
-        return found
-    secret = lake_secret(lake, LakeSecret.LOG)
-    for gateway in gateways(spool):
-        with suppress(FileNotFoundError):
-            for segment in gateway.segments():
-                with suppress(FileNotFoundError):
-                    found.segments[gateway.id] = found.segments.get(gateway.id, NONE) | Ranges.of(
-                        [segment.number]
-                    )
-                    try:
-                        taken = take(gateway, segment, secret=secret)
-                    except LakeError as error:
-                        found.findings.append(f"{segment.path}: {error.message}")
-                        continue
-                    add_all(found.accounts[gateway.id], taken.accounts)
-                    if taken.damaged:
-                        found.findings.append(f"{segment.path} is not whole")
-    return found
-
-
-def _rows(lake: Lake, begun: int) -> _Rows:
-    found = _Rows()
-    for file in lake.manifest.head().calls:
-        try:
-            for gateway_id, number, seq in _captured(lake, file):
-                key = gateway_id, file.endpoint
-                found.all[key].append(number)
-                if seq <= begun:
-                    found.early[key].append(number)
-        except LakeIntegrityError as error:
-            found.findings.append(error.message)
-    return found
-
-
-def _captured(lake: Lake, file: LakeFile) -> Iterator[tuple[str, int, int]]:
-    columns = ["gateway_id", "gateway_seq", "seq"]
-    for batch in lake.reader.batches(file, columns, Selection.everything()):
-        captured = batch.filter(pc.is_valid(batch["gateway_seq"]))
-        yield from zip(*(captured[name].to_pylist() for name in columns), strict=True)
