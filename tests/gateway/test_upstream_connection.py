@@ -152,6 +152,21 @@ def test_an_upstream_waits_for_a_client_that_does_not_read() -> None:
     run(test)
 
 
+def test_a_silent_upstream_is_given_up_and_one_that_must_wait_for_us_is_not() -> None:
+    async def test() -> None:
+        spoken = Spoken()
+        reply = await spoken.asked(b"HTTP/1.1 200 OK\r\ncontent-length: 900000\r\n\r\n")
+        reply.idle_after(0.05)
+        spoken.connection.data_received(b"x" * 300_000)
+        await asyncio.sleep(0.2)
+        assert len(await reply.some()) == 300_000
+        with pytest.raises(TimeoutError):
+            await reply.some()
+        assert spoken.transport.closed
+
+    run(test)
+
+
 def test_what_came_before_a_cut_is_still_given() -> None:
     async def test() -> None:
         spoken = Spoken()

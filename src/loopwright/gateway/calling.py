@@ -72,18 +72,18 @@ class Calls:
         """Answer one call. Raises RefusalError where it is not accepted, ClientGoneError."""
         body = await exchange.body(serving.settings.limits.body_bytes)
         call = _accepted(exchange, route, serving, notes, body)
-        outcome = "client_abort"
+        outcome = "upstream_error"
         _cancel_when_gone(call)
         try:
             outcome = await self._answer(call)
         except asyncio.CancelledError:
+            outcome = "client_abort"
             if not call.client_is_gone:
                 raise
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
         except CaptureError:
-            outcome = "ok"
             await exchange.refuse(refusals.not_recorded(), _ours(call))
         finally:
             exchange.connection.watch = None

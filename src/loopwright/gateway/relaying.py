@@ -63,6 +63,14 @@ class Relay:
     def _is_stream(self) -> bool:
         return self._reply.header(b"content-type").lower().startswith(_EVENTS)
 
+    @property
+    def _takes_an_event(self) -> bool:
+        """Whether the client, reading on, would understand an event from us."""
+        reply = self._reply
+        is_bound = reply.header(b"content-encoding") or reply.header(b"content-length")
+        is_between = not self._last or self._last.endswith(_EVENT_ENDS)
+        return self._is_stream and is_between and not is_bound and self._exchange.status > 0
+
     async def _pass_on(self, *, closes: bool = True) -> None:
         reply, exchange, recording = self._reply, self._exchange, self._recording
         is_last = False
@@ -87,13 +95,7 @@ class Relay:
     async def _broken_off(self, failure: Exception) -> str:
         """Between two events the client is told with an event; else by the broken connection."""
         is_late = isinstance(failure, TimeoutError)
-        is_plain = not self._reply.header(b"content-encoding")
-        if (
-            self._is_stream
-            and self._exchange.status
-            and is_plain
-            and (not self._last or self._last.endswith(_EVENT_ENDS))
-        ):
+        if self._takes_an_event:
             event = _error_event(is_late=is_late)
             self._recording.chunk(event)
             await self._exchange.write(event, more=False)

@@ -15,7 +15,6 @@ import httptools
 _MUCH = 256 << 10  # bytes that wait for a slow client before the upstream has to wait, too
 _LONGEST_HEAD = 64 << 10
 _INTERIM = 200
-_SHORTEST_WAIT = 0.05
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -64,7 +63,7 @@ class Reply:
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         if self.is_full and not self._is_complete:
-            self._connection.transport.resume_reading()
+            self._connection.go_on()
         self._size = 0
         return data
 
@@ -168,6 +167,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._check)
 
+    def go_on(self) -> None:
+        """Our client caught up: read again, and count the silence from now."""
+        self._heard = self._loop.time()
+        self.transport.resume_reading()
+
     def close(self) -> None:
         """Close it; an answer that is still coming in is broken off."""
         if self._reply is None:
@@ -236,17 +240,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _check(self) -> None:
         """Fires when the patience may be over; what came in between has put it off."""
-        silent = self._loop.time() - self._heard
         if self._reply is None:
             return
-        if silent < self._patience or self._reply.is_full:
-            wait = max(self._patience - silent, _SHORTEST_WAIT)
-            self._timer = self._loop.call_later(wait, self._check)
+        left = self._heard + self._patience - self._loop.time()
+        if self._reply.is_full:  # it is us who do not listen
+            left = self._patience
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._check)
         else:
             self._fail(TimeoutError("the upstream is silent"))
 
     def _fail(self, failure: Exception) -> None:
         reply, self._reply = self._reply, None
+        self.is_open = False
         self._stop_waiting()
         self.transport.abort()
         if reply is not None:
