@@ -34,6 +34,9 @@ def test_the_distance_is_one(population: dict[str, int], sample: dict[str, int])
 def test_what_chance_explains_is_no_difference_and_what_it_does_not_is_named() -> None:
     population = {"03h": 4_000, "12h": 96_000}
     assert Difference(population, {"03h": 1, "12h": 9}).is_alike
+    looked_at = {"Latin": 128, "Chinese": 128}  # a few of many
+    assert Difference(looked_at, {"Latin": 5_400, "Chinese": 4_600}).is_alike
+    assert not Difference(looked_at, {"Latin": 9_000, "Chinese": 1_000}).is_alike
     skewed = Difference(population, {"03h": 1_200, "12h": 8_800})
     assert not skewed.is_alike
     assert skewed.distance == pytest.approx(0.08)

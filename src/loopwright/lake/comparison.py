@@ -88,10 +88,14 @@ class Difference:
 
     @property
     def is_alike(self) -> bool:
-        """Whether a random sample of this size often differs as much."""
-        rows = sum(self.sample.values())
-        if not rows:
+        """Whether random samples of these sizes often differ as much.
+
+        Also of the population only some may have been looked at: its language.
+        """
+        mine, seen = sum(self.sample.values()), sum(self.population.values())
+        if not mine or not seen:
             return True
+        rows = mine * seen / (mine + seen)
         shares = _shares(self.population).values()
         by_chance = sum(sqrt(2 * share * (1 - share) / (pi * rows)) for share in shares) / 2
         return self.distance <= max(_SMALL, 2 * by_chance)
