@@ -21,10 +21,12 @@ from loopwright.lake.capture.frames import Kind, call_from_bytes, call_to_bytes,
 from loopwright.lake.capture.ledger import lake_secret
 from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
+from loopwright.lake.capture.spool import SpoolDisk
 from loopwright.lake.capture.waiting import waiting
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.keystore import LakeSecret
 from loopwright.lake.store import Lake
+from support.disks import largest_file
 
 _NUMBERS = st.sets(st.integers(1, 60) | st.integers(1, 9_000))
 
@@ -247,6 +249,23 @@ def test_calls_lost_to_a_full_disk_are_listed_once_it_takes_writes_again(
     )
     assert world.audit().findings == ()
     assert log.stats().lost == {"disk": 2}
+
+
+def test_what_the_system_took_of_a_frame_before_it_refused_is_taken_back(
+    world: CaptureWorld,
+) -> None:
+    log = world.log(disk=SpoolDisk())
+    hand_over(log, 1)
+    (path,) = world.segments()
+    size = path.stat().st_size
+    with largest_file(size + 100), pytest.raises(CaptureError):
+        hand_over(log, 2)
+    assert path.stat().st_size - size < 100
+    hand_over(log, 3)
+    log.close()
+    world.record_all()
+    assert world.calls() == ["call-1", "call-3"]
+    assert world.audit().findings == ()
 
 
 def test_a_commit_that_the_disk_refuses_fails_and_the_next_one_succeeds(
