@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loopwright.gateway.settings import Limits
 from support.gateways import RunningGateway, endpoint, gateway_in_thread, settings_of
@@ -211,3 +213,21 @@ def test_a_page_of_another_site_may_not_use_a_gateway_without_keys(
     url = f"{gateway.url}{CHAT}"
     assert call(url, QUESTION, headers={"origin": "https://evil.example"}).code == "foreign_origin"
     assert call(url, QUESTION, headers={"origin": "http://localhost:3000"}).status == 200
+
+
+WHOLE = request_bytes(CHAT, json.dumps(QUESTION).encode())
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_mangled_request_stops_the_gateway(gateway: RunningGateway, data: st.DataObject) -> None:
+    mangled = bytearray(WHOLE)
+    for _ in range(data.draw(st.integers(1, 6))):
+        start = data.draw(st.integers(0, len(mangled)))
+        mangled[start : start + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    with raw(gateway.url) as sock:
+        sock.settimeout(0.02)
+        with suppress(OSError):
+            sock.sendall(mangled)
+            sock.recv(1 << 16)
+    assert is_serving(gateway)
