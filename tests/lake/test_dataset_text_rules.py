@@ -118,6 +118,8 @@ def test_the_wording_that_all_questions_of_a_set_share_gives_nothing_away() -> N
         screen = Screen({"set": [place.format(ticket) for ticket in tickets]})
         assert screen.finding(said(place.format("the atm ate it"))) is None
         assert screen.finding(said(place.format(tickets[2]).upper())) is not None
+        assert screen.finding(said(place.format("my card has not come"))) is None  # as one begins
+        assert screen.finding(said(f"Oh no. {place.format(tickets[0])} Do help.")) is not None
 
 
 texts = st.lists(st.sampled_from(WORDS), min_size=30, max_size=60)

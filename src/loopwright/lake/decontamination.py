@@ -109,6 +109,7 @@ class _Set:
         self._texts = [passage.letters for passage in passages]
         self._whole = frozenset(self._texts)
         self._blocks = _index(self._texts)
+        self._wording = _taken_out(self._blocks, _wording(self._texts, self._blocks))
         self._bands: dict[tuple[int, bytes], list[bytes]] = {}
         for sketch in sorted({passage.sketch for passage in passages if passage.sketch}):
             for band in bands(sketch):
@@ -141,9 +142,21 @@ class _Set:
         question = self._texts[place.question]
         back = _alike(reversed(text[:start]), reversed(question[: place.start]))
         on = _alike(text[start:], question[place.start :])
-        if CONTAINED <= min(len(text), len(question)) <= back + on:
+        own = self._own_letters(place.question, place.start - back, place.start + on)
+        if CONTAINED <= len(question) <= back + on:
             return Leak.CONTAINED
-        return Leak.SHARED_RUN if back + on >= SHARED_RUN else None
+        if CONTAINED <= len(text) <= back + on and own >= _BLOCK:
+            return Leak.CONTAINED
+        return Leak.SHARED_RUN if own >= SHARED_RUN else None
+
+    def _own_letters(self, question: int, start: int, end: int) -> int:
+        """Letters of a stretch of a question that are not the wording of all."""
+        own, at = 0, start
+        for block in sorted(self._wording.get(question, ())):
+            if at < block + _BLOCK and block < end:
+                own += max(0, block - at)
+                at = block + _BLOCK
+        return own + max(0, end - at)
 
     def _is_near(self, sketch: bytes | None) -> bool:
         if sketch is None:
@@ -163,13 +176,21 @@ def _alike(a: Iterable[str], b: Iterable[str]) -> int:
 
 
 def _index(texts: Sequence[str]) -> dict[str, list[_Place]]:
-    """Where the blocks of every text stand, but for those of the set's own wording."""
+    """Where the blocks of every text stand: one after the other, and one at the very end."""
     found: dict[str, list[_Place]] = {}
     for question, text in enumerate(texts):
-        for start in range(0, len(text) - _BLOCK + 1, _BLOCK):
+        last = len(text) - _BLOCK
+        for start in sorted({*range(0, last + 1, _BLOCK), last}) if last >= 0 else ():
             found.setdefault(text[start : start + _BLOCK], []).append(_Place(question, start))
-    for block in _wording(texts, found):
-        del found[block]
+    return found
+
+
+def _taken_out(index: dict[str, list[_Place]], blocks: Iterable[str]) -> dict[int, list[int]]:
+    """Take blocks out of an index; where they stood, by question."""
+    found: dict[int, list[int]] = {}
+    for block in blocks:
+        for place in index.pop(block):
+            found.setdefault(place.question, []).append(place.start)
     return found
 
 
