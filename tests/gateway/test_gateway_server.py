@@ -240,13 +240,17 @@ def test_calls_and_feedback_reach_the_log_and_the_metrics(
     tmp_path: Path, upstream: MockUpstream
 ) -> None:
     chat = endpoint("chat", upstream.url, delivery=DELIVERY)
+    other = endpoint("other", upstream.url, delivery=DELIVERY)
     with call_log(tmp_path) as log:
-        with gateway_in_thread(settings_of(chat), logs={"calls": log}) as gateway:
+        with gateway_in_thread(settings_of(chat, other), logs={"calls": log}) as gateway:
             call_id = call(gateway.url + CHAT, QUESTION).headers["x-loopwright-call-id"]
             said = {"call_id": call_id, "score": 0.5, "comment": "fine", "source": "human"}
             told = call(f"{gateway.url}/v1/feedback", said)
             assert told.status == 200
             assert len(told.json["ids"]) == 2
+            long_ago = {**said, "call_id": "from long ago"}
+            assert call(f"{gateway.url}/v1/feedback", long_ago).status == 400
+            assert call(f"{gateway.url}/other/v1/feedback", long_ago).status == 200
             for wrong in (
                 {"call_id": call_id},
                 {"score": 1},

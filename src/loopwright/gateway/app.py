@@ -38,6 +38,7 @@ class App:
         self.serving = serving
         self.is_draining = False
         self.running = 0
+        self._recent = feedback.RecentCalls()
         self._calls, self._metrics, self._access_log = calls, metrics, access_log
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -99,7 +100,10 @@ class App:
         self, exchange: Exchange, route: Route, serving: Serving, notes: Notes
     ) -> None:
         said = parsed(await exchange.body(_LARGEST_FEEDBACK))
-        served = serving.recorded(route.endpoint or said.get("endpoint"))
+        named = (
+            route.endpoint or said.get("endpoint") or self._recent.endpoint_of(said.get("call_id"))
+        )
+        served = serving.recorded(named)
         notes.endpoint = served.endpoint.name
         rows = feedback.rows(said, endpoint=notes.endpoint, author=notes.principal or None)
         if served.log is None or served.endpoint.delivery is None:
@@ -120,6 +124,8 @@ class App:
         if notes.work in _CALLS:
             status = exchange.status or 499  # the client went away first
             self._metrics.request(notes.endpoint, notes.version, status)
+            if notes.endpoint:
+                self._recent.add(notes.call_id, notes.endpoint)
         if self._access_log is not None:
             line = notes.line(
                 method=exchange.method,

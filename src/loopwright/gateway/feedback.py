@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from time import time_ns
 from typing import Any
@@ -17,7 +17,24 @@ from loopwright.gateway.redaction import Redactor
 _KINDS = ("score", "good", "label", "correction", "comment")
 _SOURCES = ("human", "app", "judge")
 _LONGEST_WORD = 200
+_MOST_RECENT = 20_000
 _WORDS = frozenset({"name", "value_label", "text"})
+
+
+class RecentCalls:
+    """Which endpoint answered a call, for the last calls: feedback on them need not say it."""
+
+    def __init__(self, most: int = _MOST_RECENT) -> None:
+        self._most = most
+        self._endpoints: OrderedDict[str, str] = OrderedDict()
+
+    def add(self, call_id: str, endpoint: str) -> None:
+        self._endpoints[call_id] = endpoint
+        if len(self._endpoints) > self._most:
+            self._endpoints.popitem(last=False)
+
+    def endpoint_of(self, call_id: object) -> str | None:
+        return self._endpoints.get(call_id) if isinstance(call_id, str) else None
 
 
 def rows(said: Mapping[str, Any], *, endpoint: str, author: str | None) -> list[dict[str, Any]]:
