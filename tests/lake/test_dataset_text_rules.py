@@ -119,7 +119,6 @@ def test_the_wording_that_all_questions_of_a_set_share_gives_nothing_away() -> N
         assert screen.finding(said(place.format("the atm ate it"))) is None
         assert screen.finding(said(place.format(tickets[2]).upper())) is not None
         assert screen.finding(said(place.format("my card has not come"))) is None  # as one begins
-        assert screen.finding(said(f"Oh no. {place.format(tickets[0])} Do help.")) is not None
 
 
 texts = st.lists(st.sampled_from(WORDS), min_size=30, max_size=60)
@@ -365,7 +364,9 @@ def test_questions_are_read_from_every_usual_shape(tmp_path: Path) -> None:
                       {"role": "user", "content": [{"type": "text", "text": "q2"}]},
                       {"role": "assistant", "content": "short"}]},
         {"input": "q3", "reference": long},
+        {"input": "q4", "label": "y" * 70},
+        {"input": "q5", "label": "y" * 70},
     ]  # fmt: skip
     file = tmp_path / "q.jsonl"
     file.write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    assert list(questions_in(file)) == ["q1", "q2", "q3", long]
+    assert list(questions_in(file)) == ["q1", "q2", "q3", "q4", "q5", long]

@@ -143,9 +143,7 @@ class _Set:
         back = _alike(reversed(text[:start]), reversed(question[: place.start]))
         on = _alike(text[start:], question[place.start :])
         own = self._own_letters(place.question, place.start - back, place.start + on)
-        if CONTAINED <= len(question) <= back + on:
-            return Leak.CONTAINED
-        if CONTAINED <= len(text) <= back + on and own >= _BLOCK:
+        if own >= CONTAINED and min(len(text), len(question)) <= back + on:
             return Leak.CONTAINED
         return Leak.SHARED_RUN if own >= SHARED_RUN else None
 

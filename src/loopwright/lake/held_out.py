@@ -8,6 +8,7 @@ has one place to look.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import orjson
 from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
 from loopwright.lake.catalog import Catalog
-from loopwright.lake.decontamination import CONTAINED, letters
+from loopwright.lake.decontamination import SHARED_RUN, letters
 from loopwright.lake.sieve import Questions
 
 _FOLDER = ".held-out"
@@ -81,31 +82,38 @@ def digest_of(path: Path) -> str:
 
 
 def questions_in(path: Path) -> Iterator[str]:
-    """What is asked in a JSONL or CSV file, and what else in it is long enough to tell.
+    """What is asked in a JSONL or CSV file, and long texts in it that stand there only once.
 
     A question is a user's message, or a field named as one; a label or a short answer is
     many a question's. Raises DatasetError, naming the line, when the file is neither.
     """
+    others: Counter[str] = Counter()
     for row in _rows(path):
-        for name, value in row.items():
-            if name == "messages" and isinstance(value, list):
-                yield from _spoken(value)
-            else:
-                yield from _texts(name.casefold() in _ASKING, value)
+        for asks, value in _fields(row):
+            for text in _texts(value):
+                if asks:
+                    yield text
+                elif len(letters(text)) >= SHARED_RUN:
+                    others[text] += 1
+    yield from (text for text, count in others.items() if count == 1)
 
 
-def _spoken(messages: list[Any]) -> Iterator[str]:
-    for message in messages:
-        if isinstance(message, dict) and message.get("role") not in _INSTRUCTING:
-            yield from _texts(message.get("role") == "user", message.get("content"))
+def _fields(row: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
+    """Whether a field asks, and what it holds."""
+    for name, value in row.items():
+        if name != "messages" or not isinstance(value, list):
+            yield name.casefold() in _ASKING, value
+            continue
+        for message in value:
+            if isinstance(message, dict) and message.get("role") not in _INSTRUCTING:
+                yield message.get("role") == "user", message.get("content")
 
 
-def _texts(asks: bool, value: Any) -> Iterator[str]:
-    if isinstance(value, str) and (asks or len(letters(value)) >= CONTAINED):
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
         yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(asks, part.get("text") if isinstance(part, dict) else part)
+    for part in value if isinstance(value, list) else ():
+        yield from _texts(part.get("text") if isinstance(part, dict) else part)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

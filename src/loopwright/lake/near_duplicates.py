@@ -20,7 +20,6 @@ SKETCH_BYTES = 64
 NEAR_BYTES = 57
 
 _RUN = 3
-_LONG = 50  # runs; among fewer, another word makes another text
 _BIN_SHIFT = 26  # 32 bits less the 6 that name a bin
 _WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces: each is a word
 _WORD = re.compile(rf"[{_WIDE}]|[^\W_{_WIDE}]+")
@@ -45,12 +44,10 @@ def runs_of(text: str) -> set[int]:
 def sketch_of(runs: Collection[int], *, wording: Collection[int] = frozenset()) -> bytes | None:
     """64 bytes that tell a set of runs; None for an empty one, which is near to nothing.
 
-    Of a long text the runs in `wording`, which many share, are left out unless there are no
-    others; a short one is told from others by every word as it is.
+    Runs in `wording`, which many texts share, are left out unless there are no others.
     """
     least: list[int | None] = [None] * SKETCH_BYTES
-    own = set(runs).difference(wording) if len(runs) >= _LONG else runs
-    for run in own or runs:
+    for run in set(runs).difference(wording) or runs:
         place = run >> _BIN_SHIFT
         held = least[place]
         if held is None or run < held:
