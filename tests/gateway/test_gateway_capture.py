@@ -121,3 +121,29 @@ def test_a_stream_that_its_client_left_is_a_partial_row(
     said = json.loads(row["response"])
     assert said["partial"] is True
     assert said["choices"][0]["message"]["content"].startswith("word word word ")
+
+
+def test_feedback_of_every_kind_reaches_the_lake_redacted(
+    tmp_path: Path, upstream: MockUpstream
+) -> None:
+    def traffic(gateway: RunningGateway) -> None:
+        call_id = call(gateway.url + CHAT, asking("hello")).headers["x-loopwright-call-id"]
+        said = {
+            "call_id": call_id, "score": 1, "good": False, "label": "rude",
+            "correction": f"Better: {PLANTED}", "comment": f"ask {PLANTED}", "source": "human",
+        }  # fmt: skip
+        assert call(f"{gateway.url}/v1/feedback", said).status == 200
+
+    (row,) = rows_after(tmp_path, upstream, traffic)
+    lake = Lake.open(tmp_path / "calls", master=MasterKey.from_file(tmp_path / "master"))
+    columns = ("call_id", "name", "kind", "value_num", "value_bool", "value_label", "text")
+    found = [one for batch in lake.snapshot().feedback(columns) for one in batch.to_pylist()]
+    assert {one["call_id"] for one in found} == {row["call_id"]}
+    by_kind = {one["kind"]: one for one in found}
+    assert by_kind["float"]["value_num"] == 1
+    assert by_kind["bool"]["value_bool"] is False
+    assert by_kind["label"]["value_label"] == "rude"
+    assert by_kind["comment"]["text"].startswith("ask [EMAIL_")
+    answer = json.loads(by_kind["correction"]["text"])
+    assert answer["role"] == "assistant"
+    assert answer["content"].startswith("Better: [EMAIL_")
