@@ -224,8 +224,10 @@ def test_connections_are_used_again_and_closed_at_the_end() -> None:
         await client.close()
         server.close()
         await server.wait_closed()
-        with pytest.raises(NoConnectionError):
-            await client.post(place, "/", headers={}, body=b"x", times=Times(5, 5))
+        nowhere = Place("http", "a" * 70 + ".invalid", 80)
+        for gone in (place, nowhere):
+            with pytest.raises(NoConnectionError):
+                await client.post(gone, "/", headers={}, body=b"x", times=Times(5, 5))
 
     run(test)
     assert accepted == 1

@@ -129,7 +129,7 @@ class UpstreamClient:
                     place.port,
                     ssl=self._tls if place.scheme == "https" else None,
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # the last: no such name can be
             raise NoConnectionError(error) from error
         if connection.is_open:  # it may have gone again before we got to it
             self._open.add(connection)
