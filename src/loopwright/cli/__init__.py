@@ -5,12 +5,12 @@ Commands read options, call the engine or the data plane, and render what comes 
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
 import click
 
+from loopwright.cli.lazy import LazyGroup
 from loopwright.errors import ExitCode, LoopwrightError
 
 COMMANDS = {
@@ -51,33 +51,8 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """Lists commands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"loopwright.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
-        command.name = cmd_name
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            from loopwright.manifests.diagnostics import nearest
-
-            near = nearest(args[0], COMMANDS)
-            tail = f" Did you mean {near!r}?" if near else ""
-            raise click.UsageError(f"{error.message}{tail}", ctx) from error
+class _Commands(LazyGroup):
+    """Tells what each command is for without importing any."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
@@ -85,7 +60,12 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    prefix="loopwright.cli.",
+    names=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="loopwright", message="loopwright %(version)s")
 def cli() -> None:
     """Close the LLM data loop as code.
