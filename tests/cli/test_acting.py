@@ -63,6 +63,62 @@ def test_only_standard_and_above_switch_a_delivery(loopwright: Loopwright, tmp_p
     assert loopwright("destroy", str(tmp_path), "--yes")[0] == 0
 
 
+def test_a_reader_neither_changes_nor_stops_what_serves(
+    loopwright: Loopwright, tmp_path: Path
+) -> None:
+    assert loopwright("apply", str(tmp_path), "--yes")[0] == 0
+    manifests = tmp_path / "all.yaml"
+    manifests.write_text(manifests.read_text().replace("running: false", "running: true"))
+    code, out, err = loopwright("apply", str(tmp_path), "--yes", acting="rita")
+    assert code != 0
+    assert "principal rita has the role reader and may not change an endpoint" in out + err
+    for how in (["--stop"], ["--detach"], []):
+        code, _, err = loopwright("serve", *how, acting="rita")
+        assert code == 1
+        assert "may not start or stop the project daemon" in err
+    assert not (tmp_path / ".loopwright/default/daemon/daemon.json").exists()
+    assert loopwright("serve", "--stop", acting="stan")[0] == 0
+
+
+def test_only_an_admin_deletes_a_lake(loopwright: Loopwright, tmp_path: Path) -> None:
+    assert loopwright("apply", str(tmp_path), "--yes")[0] == 0
+    doomed = ("destroy", str(tmp_path), "--delete-data", "--yes")
+    code, out, err = loopwright(*doomed, acting="stan")
+    assert code != 0
+    assert "principal stan has the role standard and may not delete a lake" in out + err
+    assert (tmp_path / "lake" / "lake.json").is_file()
+    assert loopwright(*doomed)[0] == 0
+
+
+def test_roles_hold_where_the_project_file_lies_among_the_manifests(
+    loopwright: Loopwright, tmp_path: Path
+) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    for name in ("loopwright.yaml", "all.yaml"):
+        (tmp_path / name).rename(manifests / name)
+    assert loopwright("apply", str(manifests), "--yes")[0] == 0
+    counting = ("sql", "SELECT count(*) AS n FROM calls", "--format", "csv")
+    assert loopwright(*counting, acting="rita")[:2] == (0, "n\n0\n")
+    assert "may not open the text" in loopwright("lake", "compact", acting="rita")[2]
+    assert loopwright("lake", "compact", acting="stan")[0] == 0
+    code, _, err = loopwright(*counting, acting="mallory")
+    assert (code, "belongs to no principal" in err) == (1, True)
+
+
+def test_whoever_may_call_may_give_feedback(loopwright: Loopwright, tmp_path: Path) -> None:
+    with (tmp_path / "all.yaml").open("a") as manifests:
+        manifests.write(IMPORT)
+    assert loopwright("apply", str(tmp_path), "--yes", "--wait")[0] == 0
+    listed = loopwright("sql", "SELECT min(call_id) FROM calls", "--format", "csv")[1]
+    call_id = listed.splitlines()[1]
+    code, out, err = loopwright("feedback", call_id, "--correct", "Better so.", acting="rita")
+    assert (code, err) == (0, "")
+    assert "kept in Lake/main" in out
+    kept = loopwright("sql", "SELECT author, text FROM feedback", "--format", "csv")[1]
+    assert kept.splitlines()[1].startswith("rita,")
+
+
 def test_only_standard_and_above_open_text(loopwright: Loopwright, tmp_path: Path) -> None:
     loopwright("apply", str(tmp_path), "--yes")
     assert loopwright("lake", "verify", acting="rita")[0] == 0

@@ -38,10 +38,17 @@ def acting_project(options: ProjectOptions, workspace: Workspace) -> Project:
 
 
 def project_of(options: ProjectOptions, workspace: Workspace) -> Project:
-    """What loopwright.yaml says, without any manifest. Raises ManifestError."""
+    """What the project's loopwright.yaml says, without any manifest. Raises ManifestError.
+
+    One that lies among the manifests is read by applies only: what the last one understood holds.
+    """
+    from loopwright.daemon.declared import DaemonFolder
+    from loopwright.daemon.project import PROJECT_FILE, applied_project
     from loopwright.manifests.diagnostics import Severity
     from loopwright.manifests.loader import load
 
+    if not (workspace.project_dir / PROJECT_FILE).is_file():
+        return applied_project(DaemonFolder(workspace.state_dir).path)
     found = load(
         (),
         project_dir=workspace.project_dir,

@@ -54,7 +54,6 @@ def command(
     from loopwright.cli.recorded_data import recorded_data
     from loopwright.lake.feedback import given
     from loopwright.lake.ingest import append_feedback
-    from loopwright.lake.keys import Role
 
     workspace = options.workspace()
     who = caller(options, workspace)
@@ -70,7 +69,7 @@ def command(
             "author": who.name or actor(),
             "ts": workspace.clock.now(),
         }
-        lake = place.open(Role.STANDARD)
+        lake = place.open_to_add()
         clean = _redactor(workspace, lake, endpoint)
         append_feedback(lake, [clean(row) for row in given(values, name=name, about=about)])
     say(f"{', '.join(values)} on {call_id}: kept in Lake/{place.name}.")

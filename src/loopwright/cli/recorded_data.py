@@ -32,7 +32,9 @@ class HoldsData(Protocol):
 
     datasets: Path
 
-    def open_lake(self, storage: str, outputs: Mapping[str, Any], *, role: Role) -> Lake: ...
+    def open_lake(
+        self, storage: str, outputs: Mapping[str, Any], *, role: Role, only_adds: bool = False
+    ) -> Lake: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,18 @@ class RecordedLake:
     keeper: HoldsData
     spool: Path | None = None
     """Where calls wait that gateways on this machine captured for it."""
+    daemon: Path | None = None
+    """Folder of the daemon that those gateways run in."""
 
     def open(self, role: Role) -> Lake:
         """Raises LakeError when it is not there, LakeKeyError without the right master key."""
         return self.keeper.open_lake(self.storage, self.outputs, role=role)
+
+    def open_to_add(self) -> Lake:
+        """For rows of somebody who may not open text: none is read back. Raises like `open`."""
+        from loopwright.lake.keys import Role
+
+        return self.keeper.open_lake(self.storage, self.outputs, role=Role.STANDARD, only_adds=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +118,11 @@ class RecordedData:
 @contextmanager
 def recorded_data(options: ProjectOptions) -> Iterator[RecordedData]:
     """What the recorded providers of the project and environment keep here."""
+    from loopwright.daemon.declared import DaemonFolder
     from loopwright.engine.pool import ProviderPool
 
     workspace = options.workspace()
+    folder = DaemonFolder(workspace.state_dir)
     records = workspace.state().records()
     pool = ProviderPool(workspace, {}, records, project=acting_project(options, workspace))
     try:
@@ -125,7 +137,8 @@ def recorded_data(options: ProjectOptions) -> Iterator[RecordedData]:
                 record.external_id,
                 record.outputs,
                 keepers[record.provider],
-                workspace.state_dir / "spool" / address.name,
+                folder.spool / address.name,
+                folder.path,
             )
             for address, record in sorted(records.items())
             if address.kind == "Lake" and record.external_id and record.provider in keepers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loopwright.cli.acting import project_of
+from loopwright.cli.acting import caller, project_of
 from loopwright.cli.common import ProjectOptions, project_options, runs_long
 from loopwright.cli.output import note, say, say_json
 from loopwright.errors import LoopwrightError
@@ -32,15 +32,18 @@ def command(detach: bool, stop: bool, tells: bool, as_json: bool, options: Proje
     """
     from loopwright.daemon.declared import DaemonFolder
     from loopwright.daemon.project import write_project
+    from loopwright.gateway.settings import Role
 
     if detach + stop + tells > 1:
         raise click.UsageError("give one of --detach, --stop and --status")
     workspace = options.workspace()
     folder = DaemonFolder(workspace.state_dir)
+    if tells:
+        _tell(folder, as_json=as_json)
+        return
+    caller(options, workspace).must_be(Role.STANDARD, "start or stop the project daemon")
     if stop:
         _stop(folder)
-    elif tells:
-        _tell(folder, as_json=as_json)
     else:
         project = project_of(options, workspace)
         write_project(folder.path, workspace.project_dir, project, options.values())

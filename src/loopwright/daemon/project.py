@@ -50,6 +50,20 @@ class DaemonProject:
         return cls(folder, project.gateway, tuple(project.principals))
 
 
+def applied_project(daemon_folder: Path) -> Project:
+    """Gateway and principals as the last apply understood them; nothing where none said.
+
+    Raises DaemonError when what it left is damaged.
+    """
+    path = daemon_folder / "project.json"
+    if not path.is_file():
+        return Project()
+    try:
+        return Project.model_validate(_read(path)["project"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path) from error
+
+
 def write_project(
     daemon_folder: Path, folder: Path, project: Project, variables: Mapping[str, str]
 ) -> None:

@@ -23,7 +23,7 @@ class EndpointAdapter(ServedAdapter):
     """Endpoints of the daemon's gateway. One that is declared running needs a daemon."""
 
     starts = True
-    least = Role.READER
+    least = Role.STANDARD
     doing = "change an endpoint"
 
     @property

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from loopwright.errors import PermanentError
+from loopwright.gateway.settings import Role
 from loopwright.lake.disk import Disk
 from loopwright.providers.base import (
     Capabilities,
@@ -27,11 +28,14 @@ from loopwright.providers.local.lake_place import (
     default_key,
     master_key,
 )
+from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, known_lakes
 from loopwright.providers.local.refusing import elsewhere, explained
 from loopwright.providers.local.serving import Serving
 from loopwright.resources.durations import parse_duration
+
+_CHANGING = "change a lake"
 
 
 class LakeAdapter:
@@ -58,6 +62,7 @@ class LakeAdapter:
         """Make the lake, or open ours. Raises PermanentError over anything of somebody else."""
         place = LakePlace.of(target.spec["storage"], self._places)
         with explained(target.address, "create"):
+            must_be(Role.STANDARD, _CHANGING, self._places)
             _refuse_foreign(place, target)
             settings = LakeSettings(
                 owner=target.owner,
@@ -76,9 +81,11 @@ class LakeAdapter:
         """Change delay, retention or master key; another key re-wraps the key store at once."""
         place = LakePlace.of(observed.external_id, self._places)
         with explained(target.address, "update"):
+            must_be(Role.STANDARD, _CHANGING, self._places)
             old = self._held(place, target)
             new = _edited(old, changes)
             if any(change.path.partition(".")[0] == "masterKey" for change in changes):
+                must_be(Role.ADMIN, "rotate a master key", self._places)
                 new = replace(new, master_key=self._key_reference(target))
                 rewrap(place, old.master_key, new.master_key, self._places)
             self._write(place, new)
@@ -88,6 +95,7 @@ class LakeAdapter:
         """Remove the folder with all calls in it; the master key stays where it is."""
         place = LakePlace.of(observed.external_id, self._places)
         with explained(target.address, "delete"):
+            must_be(Role.ADMIN, "delete a lake", self._places)
             if place.root.exists():
                 _refuse_to_remove(place, target)
                 doomed = place.root.resolve()
@@ -114,6 +122,7 @@ class LakeAdapter:
         """Put our owner tag on it. Raises PermanentError when its key is missing or wrong."""
         place = LakePlace.of(observed.external_id, self._places)
         with explained(target.address, "adopt"):
+            must_be(Role.STANDARD, _CHANGING, self._places)
             ours = replace(self._held(place, target), owner=target.owner)
             if target.spec.get("masterKey"):
                 ours = replace(ours, master_key=self._key_reference(target))

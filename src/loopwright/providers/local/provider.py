@@ -15,7 +15,7 @@ from loopwright.providers.local.delivery import DeliveryAdapter
 from loopwright.providers.local.endpoint import EndpointAdapter
 from loopwright.providers.local.export import ExportAdapter
 from loopwright.providers.local.lake import LakeAdapter
-from loopwright.providers.local.lake_place import open_lake
+from loopwright.providers.local.lake_place import is_made_here, open_lake
 from loopwright.providers.local.object_store import StoreAccess
 from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.places import Places
@@ -54,14 +54,17 @@ class LocalProvider:
         """The folder of its dataset versions; for the data commands."""
         return self.places.datasets
 
-    def open_lake(self, storage: str, outputs: Mapping[str, Any], *, role: Role) -> Lake:
+    def open_lake(
+        self, storage: str, outputs: Mapping[str, Any], *, role: Role, only_adds: bool = False
+    ) -> Lake:
         """A recorded lake, by its external id and outputs; for the data commands.
 
-        Raises LakeError when there is none, LakeKeyError on a missing or wrong master key,
-        NotAllowedError when the role is more than that of whoever acts.
+        One that is only added to may be opened in any role. Raises LakeError when there is none,
+        LakeKeyError on a missing or wrong master key, NotAllowedError when the role is more than
+        that of whoever acts.
         """
-        least, what = CallerRole(role.value), _OPENING[CallerRole(role.value)]
-        must_be(least, what, self.places)
+        least = CallerRole.READER if only_adds else CallerRole(role.value)
+        must_be(least, _OPENING[least], self.places)
         return open_lake(storage, outputs["masterKey"], self.places, role=role)
 
     def rotate_lake(
@@ -71,6 +74,16 @@ class LocalProvider:
         from loopwright.providers.local.lake_keys import rotate
 
         return rotate(self.places, storage, old=old, new=new)
+
+    def renew_key(self, key: Mapping[str, str]) -> None:
+        """Renew a master key that was made here; for `erase`. Raises LakeError."""
+        from loopwright.providers.local.lake_keys import renew
+
+        renew(self.places, key)
+
+    def may_renew_key(self, key: Mapping[str, str]) -> bool:
+        """Whether the key was made here; one of the user's own is not ours to change."""
+        return is_made_here(key, self.places)
 
     @property
     def erasing(self) -> LocalErasing:

@@ -147,6 +147,7 @@ class ServedAdapter(ABC):
     def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
         """Put our owner tag on it."""
         with explained(target.address, "adopt"):
+            must_be(self.least, self.doing, self.places)
             if held := self.shelf.get(observed.external_id):
                 self.shelf.put(replace(held, owner=target.owner))
         return Operation(key, external_id=observed.external_id)
