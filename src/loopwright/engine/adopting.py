@@ -129,12 +129,13 @@ class Adopting:
         if isinstance(adapter, SupportsAdopt):
             change = Change(address, Action.ADOPT, external_id=observed.external_id)
             key = operation_key(self._session.lineage, change, serial=self._session.serial)
-            with_retries(
+            operation = with_retries(
                 partial(adapter.adopt, target, observed, key),
                 clock=self._workspace.clock,
                 backoff=Backoff(),
                 hide=self._pool.hide,
             )
+            observed = replace(observed, outputs={**observed.outputs, **operation.outputs})
         record = self._record(resource, observed)
         entry = Entry(
             "adopted", str(address), data={"external_id": observed.external_id}, actor=self._by
