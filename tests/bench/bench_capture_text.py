@@ -40,7 +40,7 @@ class NoLog:
     gateway_id = "bench"
     hash_keys = HashKeys(subject=b"s" * 32, content=b"c" * 32)
 
-    def accept(self, endpoint: str, *, call_id: str, ts: int) -> Ticket:
+    def accept(self, endpoint: str, *, call_id: str, ts: int, or_refuse: bool = False) -> Ticket:
         return Ticket(endpoint, 1, call_id)
 
     def record(self, call: CapturedCall) -> None:

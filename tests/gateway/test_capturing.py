@@ -57,12 +57,14 @@ class ListLog:
         self.calls: list[CapturedCall] = []
         self.excluded: list[str] = []
         self.lost: list[str] = []
+        self.refused_only: list[bool] = []
         self.commits: list[Future[None]] = []
         self._fails, self._refuses = fails, refuses
         self._seq = itertools.count(1)
 
-    def accept(self, endpoint: str, *, call_id: str, ts: int) -> Ticket:
+    def accept(self, endpoint: str, *, call_id: str, ts: int, or_refuse: bool = False) -> Ticket:
         if self._refuses:
+            self.refused_only.append(or_refuse)
             raise CaptureError("no", reason=self._refuses)
         return Ticket(endpoint, next(self._seq), call_id)
 
@@ -340,6 +342,7 @@ def test_a_log_that_takes_no_marker_stops_no_call_unless_fail_closed() -> None:
     for refusing in (log, None):
         with pytest.raises(CaptureError):
             begin(arrival(), delivery(fail_closed=True), refusing)
+    assert log.refused_only == [False, True], "what is not served is not accepted"
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), CaptureError("x", reason=Lost.DISK)])

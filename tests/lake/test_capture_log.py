@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from lake_world import MARKER, MASTER, all_bytes
 
 from loopwright.errors import CaptureError, LakeKeyError
+from loopwright.lake.capture.completeness import audit
 from loopwright.lake.capture.frames import Kind, call_from_bytes, call_to_bytes, counts, read
+from loopwright.lake.capture.keyless_log import KeylessLog
 from loopwright.lake.capture.ledger import lake_secret
 from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
@@ -249,6 +251,51 @@ def test_calls_lost_to_a_full_disk_are_listed_once_it_takes_writes_again(
     )
     assert world.audit().findings == ()
     assert log.stats().lost == {"disk": 2}
+
+
+def test_losses_that_a_full_disk_does_not_take_are_told_by_the_living_gateway(
+    world: CaptureWorld,
+) -> None:
+    log = world.log()
+    hand_over(log, 1)
+    running = log.accept("chat", call_id="running", ts=NOW)
+    world.disk.full = True
+    for _ in range(3):
+        with pytest.raises(CaptureError):
+            log.accept("chat", call_id="refused", ts=NOW)
+    log.lose(running, Lost.DISK)
+    (told,) = world.audit().endpoints
+    assert (len(told.accepted), len(told.pending)) == (5, 5), "none of them is left out"
+    heard = audit(world.lake, world.spool, unwritten={"gw": log.unwritten()})
+    (told,) = heard.endpoints
+    assert (set(told.accepted), set(told.lost["disk"])) == ({1, 2, 3, 4, 5}, {2, 3, 4, 5})
+    assert heard.findings == ()
+    assert "does not take what became of 4 calls" in heard.notes[0]
+    world.disk.full = False
+    hand_over(log, 6)
+    assert log.unwritten() == {}
+    log.close()
+
+
+def test_a_call_that_is_refused_when_it_cannot_be_marked_was_never_accepted(
+    world: CaptureWorld,
+) -> None:
+    for number, log in enumerate(
+        (world.log(), KeylessLog.without_key(world.spool, gateway_id="keyless"))
+    ):
+        world.disk.full = True
+        for _ in range(3):
+            with pytest.raises(CaptureError):
+                log.accept("chat", call_id="refused", ts=NOW, or_refuse=True)
+        world.disk.full = False
+        assert (log.stats().lost, log.unwritten()) == ({}, {})
+        if number == 0:
+            hand_over(log, 1)
+        log.close()
+    world.record_all()
+    (told,) = world.audit().endpoints
+    assert (set(told.accepted), set(told.in_lake), told.lost) == ({1}, {1}, {})
+    assert world.audit().findings == ()
 
 
 def test_what_the_system_took_of_a_frame_before_it_refused_is_taken_back(

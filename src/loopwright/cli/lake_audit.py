@@ -10,6 +10,7 @@ import click
 from loopwright.cli.common import ProjectOptions, project_options
 from loopwright.cli.output import note, say, say_json, table
 from loopwright.cli.recorded_data import RecordedLake, recorded_data
+from loopwright.cli.unwritten import unwritten
 from loopwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def command(name: str | None, every: bool, as_json: bool, options: ProjectOption
     with recorded_data(options) as data:
         place = data.lake(name)
         lake = place.open(Role.STANDARD)
-        found = audit(lake, place.spool)
+        held = unwritten(place)
+        found = audit(lake, place.spool, unwritten=held.gateways)
         changed = _changed(lake)
     if as_json:
         say_json(_as_json(place, found, changed))
@@ -46,6 +48,8 @@ def command(name: str | None, every: bool, as_json: bool, options: ProjectOption
         say("\n".join(_told(place, found, changed, every=every)))
         for one in found.notes:
             note(one)
+    if held.silent:
+        note(f"What the running gateways could not write down yet is not counted: {held.silent}")
     return ExitCode.DONE if found.complete and not changed else ExitCode.ERROR
 
 

@@ -13,6 +13,7 @@ import click
 from loopwright.cli.common import ProjectOptions, project_options
 from loopwright.cli.output import note, say, say_json, table
 from loopwright.cli.recorded_data import RecordedLake, recorded_data, size_words
+from loopwright.cli.unwritten import Unwritten, unwritten
 from loopwright.clock import to_text
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class _Found:
     place: RecordedLake
     status: LakeStatus
     log: Waiting
+    held: Unwritten
     ledger: Sequence[tuple[str, Mapping[str, Any]]]
     """The gateways that the ledger told of last, each with its last line."""
 
@@ -70,8 +72,10 @@ def _look(place: RecordedLake) -> _Found:
     from loopwright.lake.keys import Role
 
     lake = place.open(Role.READER)
+    held = unwritten(place)
     log = waiting(place.spool)  # before the lake: what moves over meanwhile is told twice, not lost
-    return _Found(place, lake.status(), log, Ledger(lake).last_lines(_LEDGER_LINES))
+    ledger = Ledger(lake).last_lines(_LEDGER_LINES)
+    return _Found(place, lake.status(), log, held, ledger)
 
 
 def _told(found: _Found, *, every: bool) -> Iterator[str]:
@@ -87,6 +91,11 @@ def _told(found: _Found, *, every: bool) -> Iterator[str]:
     delayed = f", {hidden:,} calls wait for the visibility delay" if hidden else ""
     yield f"  last call   number {status.last_seq:,}{delayed}"
     yield f"  on the way  {_on_the_way(found.log)}"
+    if found.held.lost:
+        lost = _counted(found.held.lost, "lost call")
+        yield f"  unwritten   {lost}: the log's disk does not take even that; see `lake audit`"
+    if found.held.silent:
+        yield f"  unwritten   not known: {found.held.silent}"
     partitions = len(status.key_ids)
     yield f"  master key  {status.master_key_id}, over the keys of {partitions:,} partitions"
     yield from _ledger(found.ledger)
@@ -172,6 +181,7 @@ def _as_json(found: _Found) -> dict[str, Any]:
             "oldestSeconds": round(log.oldest_seconds, 3),
             "runningGateways": log.running_gateways,
             "deadGateways": log.dead_gateways,
+            "unwrittenLost": None if found.held.silent else found.held.lost,
         },
         "ledger": [{"gateway": gateway, "lastLine": dict(line)} for gateway, line in found.ledger],
         "partitions": [asdict(part) for part in status.partitions],

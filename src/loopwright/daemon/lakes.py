@@ -51,7 +51,8 @@ class Logs:
     def __init__(self, folder: DaemonFolder, project: Path, known: Secrets) -> None:
         self._folder, self._project, self._known = folder, project, known
         self._opened: dict[str, _Opened] = {}
-        self._retired: list[CallLog] = []
+        self._retired: list[tuple[str, CallLog]] = []
+        """With the names of their lakes."""
         self._keyless: dict[str, KeylessLog] = {}
         """Of lakes that cannot be opened: they count what is lost."""
         self._rows: dict[str, int] = {}
@@ -120,6 +121,15 @@ class Logs:
             for name, one in self._opened.items()
         }
 
+    def unwritten(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What became of calls and is in no log yet: by lake, gateway and endpoint."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for name, log in (*self.by_lake.items(), *self._retired):
+            for endpoint, account in log.unwritten().items():
+                held = found.setdefault(name, {}).setdefault(log.gateway_id, {})
+                held[endpoint] = account.to_json()
+        return found
+
     def close(self) -> None:
         """No call may write any more."""
         for log in (*self._all(), *self._keyless.values()):
@@ -138,9 +148,9 @@ class Logs:
         """Not closed before the daemon ends: that would lose the calls that are still running."""
         if held := self._opened.pop(name, None):
             held.log.rotate()
-            self._retired.append(held.log)
+            self._retired.append((name, held.log))
         if counting := self._keyless.pop(name, None):  # until calls are told of the other log
-            self._retired.append(counting)
+            self._retired.append((name, counting))
             asyncio.get_running_loop().call_later(_LAST_CALLS_SECONDS, counting.close)
 
     def _count_lost(self, name: str) -> None:
@@ -152,7 +162,10 @@ class Logs:
                 )
 
     def _all(self) -> list[CallLog]:
-        return [*(one.log for one in self._opened.values()), *self._retired]
+        return [
+            *(one.log for one in self._opened.values()),
+            *(log for _, log in self._retired),
+        ]
 
 
 def _rows(lake: Lake) -> int:

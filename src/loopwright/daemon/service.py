@@ -135,6 +135,7 @@ class Daemon:
                 if (served := self._now.settings.endpoints.get(one.name))
             },
             "logs": self._logs.status(),
+            "unwritten": self._logs.unwritten(),
             "recorder": {"pid": self._recorder.pid, "starts": self._recorder.starts},
             "problems": self._problems,
             "traffic": self._gateway.status() if self._gateway else {},

@@ -148,7 +148,12 @@ def begin(arrival: Arrival, delivery: Delivery | None, log: CallLog | None) -> R
                 reason=Lost.LAKE,
                 hint="look at `loopwright serve --status`",
             )
-        ticket = log.accept(arrival.endpoint, call_id=arrival.call_id, ts=arrival.ts)
+        ticket = log.accept(
+            arrival.endpoint,
+            call_id=arrival.call_id,
+            ts=arrival.ts,
+            or_refuse=delivery.fail_closed,
+        )
     except CaptureError:
         if delivery.fail_closed:
             raise

@@ -71,6 +71,13 @@ Accounts = dict[str, Account]
 """By endpoint."""
 
 
+def from_json(told: Mapping[str, Mapping[str, Any]]) -> Accounts:
+    """Undo `Account.to_json`, by endpoint."""
+    total = Sum()
+    total.add(told)
+    return total.accounts()
+
+
 def add_all(mine: Accounts, more: Mapping[str, Account]) -> None:
     """Take over what others tell, endpoint by endpoint."""
     for endpoint, account in more.items():

@@ -20,6 +20,7 @@ import orjson
 
 from loopwright.clock import Clock, SystemClock
 from loopwright.errors import CaptureError, LoopwrightError
+from loopwright.lake.capture.accounts import Accounts
 from loopwright.lake.capture.debts import settled
 from loopwright.lake.capture.frames import Kind, Sealer, call_to_bytes
 from loopwright.lake.capture.ledger import Ledger, lake_secret
@@ -127,21 +128,25 @@ class CallLog:
                 raise refused(error, f"open the log in {folder}") from error
             raise
 
-    def accept(self, endpoint: str, *, call_id: str, ts: int) -> Ticket:
+    def accept(self, endpoint: str, *, call_id: str, ts: int, or_refuse: bool = False) -> Ticket:
         """Mark a call as accepted; the marker is in the kernel when this returns.
 
-        Raises CaptureError when it is not: the call is lost to the lake, and is counted so.
+        Raises CaptureError when it is not: the call is lost to the lake, and is counted so. With
+        `or_refuse` it will not be served then, so it was never accepted, and takes no number.
         """
         seq = self._seqs.get(endpoint, 0) + 1
-        self._seqs[endpoint] = seq
         try:
             self._file.write(Kind.ACCEPTED, orjson.dumps((endpoint, seq, call_id, ts)))
         except CaptureError as error:
+            if or_refuse:
+                raise
+            self._seqs[endpoint] = seq
             self._lost[error.reason.value] += 1
             self._file.owe(Kind.LOST, endpoint, error.reason, seq)
             if self._held is not None:
                 note_numbers(self._held, self._how_far())
             raise
+        self._seqs[endpoint] = seq
         return Ticket(endpoint, seq, call_id)
 
     def exclude(self, ticket: Ticket, reason: Excluded) -> None:
@@ -198,6 +203,10 @@ class CallLog:
             excluded=dict(self._excluded),
             lost=dict(self._lost),
         )
+
+    def unwritten(self) -> Accounts:
+        """What became of calls, in memory only: the disk has not taken it yet."""
+        return self._file.owed()
 
     def close(self) -> None:
         """End the log; calls that are still running are lost to the lake. Waits for the disk."""

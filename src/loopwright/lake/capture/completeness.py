@@ -10,8 +10,9 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from loopwright.lake.capture.accounts import Account, Accounts, joined
+from loopwright.lake.capture.accounts import Account, Accounts, add_all, joined
 from loopwright.lake.capture.ledger import GatewayLedger, Ledger
 from loopwright.lake.capture.ranges import NONE, Ranges
 from loopwright.lake.capture.witnesses import Key, Logs, Rows, read_logs, read_rows
@@ -56,26 +57,33 @@ class Audit:
         return not self.findings
 
 
-def audit(lake: Lake, spool: Path | None) -> Audit:
+def audit(
+    lake: Lake, spool: Path | None, *, unwritten: Mapping[str, Accounts] = MappingProxyType({})
+) -> Audit:
     """Account for every call. `spool` is this lake's spool folder on this machine, if any.
+
+    `unwritten` is what running gateways said before that their logs could not write down yet, by
+    gateway: only they know it.
 
     Reads the numbers of all rows, no text. What is found is looked at once more: a row that was
     erased in between is no finding. Raises LakeError when the lake cannot be read, and
     LakeKeyError in a role that may not open logs.
     """
-    found = _audit(lake, spool)
-    return found if found.complete else _audit(lake, spool)
+    found = _audit(lake, spool, unwritten)
+    return found if found.complete else _audit(lake, spool, unwritten)
 
 
-def _audit(lake: Lake, spool: Path | None) -> Audit:
+def _audit(lake: Lake, spool: Path | None, unwritten: Mapping[str, Accounts]) -> Audit:
     begun = lake.manifest.head().last_seq
     logs = read_logs(lake, spool)
+    for name, held in unwritten.items():
+        add_all(logs.accounts[name], held)
     ledger = Ledger(lake)
     known = {name: ledger.told(name) for name in ledger.gateways()}
     rows = read_rows(lake, early=begun)
     names = sorted({*known, *logs.accounts, *(gateway for gateway, _ in rows.all)})
     found: list[EndpointAudit] = []
-    findings, notes = [*logs.findings, *rows.findings], list[str]()
+    findings, notes = [*logs.findings, *rows.findings], list(_in_memory(unwritten))
     for name in names:
         told, accounts = known.get(name, (GatewayLedger(name), {}))
         if told.finding:
@@ -136,6 +144,15 @@ def _segments(told: GatewayLedger, accounts: Accounts, logs: Logs) -> _Odd:
             f"may have left no trace after {_last_numbers(accounts)}"
         )
     return _Odd(tuple(findings), tuple(notes))
+
+
+def _in_memory(unwritten: Mapping[str, Accounts]) -> Iterator[str]:
+    for name, held in unwritten.items():
+        if count := sum(len(account.settled) for account in held.values()):
+            yield (
+                f"gateway {name}: its log does not take what became of "
+                f"{count:,} {'call' if count == 1 else 'calls'}; counted as the gateway tells"
+            )
 
 
 def _was_here(told: GatewayLedger, spool: Path) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import orjson
 
+from loopwright.lake.capture.accounts import Account, Accounts
 from loopwright.lake.capture.frames import Kind
 from loopwright.lake.capture.ranges import NONE, Ranges
 
@@ -30,6 +31,14 @@ class Debts:
     def add(self, kind: Kind, endpoint: str, reason: str, seq: int) -> None:
         key = kind, endpoint, reason
         self._owed[key] = self._owed.get(key, NONE) | Ranges(((seq, seq),))
+
+    def accounts(self) -> Accounts:
+        """What is owed, by endpoint."""
+        found: Accounts = {}
+        for (kind, endpoint, reason), numbers in self._owed.items():
+            account = found.setdefault(endpoint, Account())
+            (account.lost if kind is Kind.LOST else account.excluded)[reason] = numbers
+        return found
 
     def pay(self, write: Callable[[Kind, bytes], None]) -> None:
         """Write as much as can be; what `write` refuses with OSError stays owed."""

@@ -17,8 +17,10 @@ from typing import Any, Never, Self
 import orjson
 
 from loopwright.errors import CaptureError
+from loopwright.lake.capture.accounts import Account, Accounts
 from loopwright.lake.capture.call_log import CallLog, LogStats
 from loopwright.lake.capture.log_file import refused
+from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.capture.records import CapturedCall, Lost, Ticket
 from loopwright.lake.capture.spool import new_keyless_gateway, note_numbers
 from loopwright.lake.exchange import HashKeys
@@ -46,9 +48,11 @@ class KeylessLog(CallLog):
             raise refused(error, f"open the log in {folder}") from error
         return cls(gateway_id=gateway_id, lock=lock)
 
-    def accept(self, endpoint: str, *, call_id: str, ts: int) -> Ticket:
-        """Number the call, and raise CaptureError: it is lost to the lake."""
+    def accept(self, endpoint: str, *, call_id: str, ts: int, or_refuse: bool = False) -> Ticket:
+        """Number the call, unless it is refused, and raise CaptureError: it is lost to the lake."""
         del call_id, ts
+        if or_refuse:
+            _raise()
         self._seqs[endpoint] = self._seqs.get(endpoint, 0) + 1
         self._lost[Lost.LAKE.value] += 1
         if self._held is not None:
@@ -83,6 +87,13 @@ class KeylessLog(CallLog):
             delivered=0,
             lost=dict(self._lost),
         )
+
+    def unwritten(self) -> Accounts:
+        """All of it: the ledger hears of it when the lake can be opened."""
+        return {
+            endpoint: Account(lost={Lost.LAKE.value: Ranges(((1, last),))})
+            for endpoint, last in self._seqs.items()
+        }
 
     def close(self) -> None:
         """Let the recorder tell the ledger, when it can."""

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from loopwright.errors import CaptureError
+from loopwright.lake.capture.accounts import Accounts
 from loopwright.lake.capture.committing import GroupCommit
 from loopwright.lake.capture.debts import Debts
 from loopwright.lake.capture.frames import Kind, Sealer
@@ -97,6 +98,11 @@ class LogFile:
         with self._mutex:
             self._debts.add(kind, endpoint, reason, seq)
         self._committing.nudge()
+
+    def owed(self) -> Accounts:
+        """What is in no segment yet."""
+        with self._mutex:
+            return self._debts.accounts()
 
     def commit(self) -> Future[None]:
         """Done when what was written and rotated so far is durable; fails with CaptureError."""

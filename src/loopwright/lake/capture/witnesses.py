@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from loopwright.errors import LakeError, LakeIntegrityError
-from loopwright.lake.capture.accounts import Accounts, add_all
+from loopwright.lake.capture.accounts import Account, Accounts, add_all
 from loopwright.lake.capture.ledger import lake_secret
 from loopwright.lake.capture.ranges import NONE, Ranges
 from loopwright.lake.capture.spool import Gateway, SegmentFile, gateways
@@ -63,6 +63,8 @@ def read_logs(lake: Lake, spool: Path | None) -> Logs:
     for gateway in gateways(spool):
         if gateway.lost_power:
             found.power_cuts.add(gateway.id)
+        noted = {name: Account(up_to=number) for name, number in gateway.numbers.items()}
+        add_all(found.accounts[gateway.id], noted)
         for segment in _segments(gateway):
             before = found.segments.get(gateway.id, NONE)
             found.segments[gateway.id] = before | Ranges.of([segment.number])

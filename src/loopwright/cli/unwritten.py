@@ -1,0 +1,44 @@
+"""What running gateways hold in memory because their logs do not take it: asked of the daemon.
+
+To be asked before the log is read: what is written down meanwhile is then told twice, not left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loopwright.cli.recorded_data import RecordedLake
+from loopwright.errors import DaemonError
+
+if TYPE_CHECKING:
+    from loopwright.lake.capture.accounts import Accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What became of calls of one lake, by gateway; `silent` says why nobody could tell."""
+
+    gateways: Mapping[str, Accounts] = field(default_factory=dict)
+    silent: str = ""
+
+    @property
+    def lost(self) -> int:
+        accounts = [one for held in self.gateways.values() for one in held.values()]
+        return sum(len(numbers) for one in accounts for numbers in one.lost.values())
+
+
+def unwritten(place: RecordedLake) -> Unwritten:
+    """Nothing where no daemon serves: what it held is then counted by the numbers it noted."""
+    from loopwright.daemon.client import DaemonClient
+    from loopwright.lake.capture.accounts import from_json
+
+    client = DaemonClient.of(place.daemon) if place.daemon else None
+    if client is None:
+        return Unwritten()
+    try:
+        told = client.status()["unwritten"].get(place.name, {})
+    except DaemonError as error:
+        return Unwritten(silent=error.message)
+    return Unwritten({gateway: from_json(held) for gateway, held in told.items()})
