@@ -6,9 +6,7 @@ since it holds the token that commands are told by.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,9 +14,9 @@ from pathlib import Path
 import orjson
 
 from loopwright.lake.disk import Disk
+from loopwright.locks import hold, is_held
 
 _PRIVATE = 0o600
-_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,29 +44,16 @@ class Presence:
     def hold(self) -> int | None:
         """The lock, until this process and its forks end; None while another daemon lives."""
         Disk().make_folders(self.folder)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self.folder / "lock", flags, _PRIVATE)
-        if not _locked(descriptor):
-            os.close(descriptor)
-            return None
-        self._forget("failure.json")
-        self._forget("daemon.json")
+        descriptor = hold(self.folder / "lock")
+        if descriptor is not None:
+            self._forget("failure.json")
+            self._forget("daemon.json")
         return descriptor
 
     @property
     def is_alive(self) -> bool:
         """Whether a daemon holds the lock now, serving or about to."""
-        try:
-            descriptor = os.open(self.folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return False  # a name that no folder can have is nobody's, too
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.folder / "lock")
 
     def facts(self) -> Facts | None:
         """Of the living daemon; None while there is none, or it does not serve yet or any more."""
@@ -111,17 +96,3 @@ class Presence:
     def _forget(self, name: str) -> None:
         with suppress(FileNotFoundError):
             (self.folder / name).unlink()
-
-
-def _locked(descriptor: int) -> bool:
-    """Whether the lock is ours now. Who merely looks has it for a moment, a daemon keeps it."""
-    until = time.monotonic() + _LOOK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                return False
-            time.sleep(_LOOK_SECONDS / 50)
-        else:
-            return True

@@ -5,9 +5,10 @@ It only keeps watchers apart. Writing state needs the lease, whoever writes.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
+
+from loopwright.locks import hold
 
 
 class WatchLock:
@@ -20,12 +21,9 @@ class WatchLock:
     def take(self, holder: str) -> str:
         """Empty: it is ours now. Else who has it."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = os.read(descriptor, 1024).decode("utf-8", "replace").strip()
-            os.close(descriptor)
+        descriptor = hold(self._path)
+        if descriptor is None:
+            other = self._path.read_bytes()[:1024].decode("utf-8", "replace").strip()
             return other or "another watcher"
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, holder.encode(), 0)
@@ -36,18 +34,3 @@ class WatchLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-
-def is_held(path: Path) -> bool:
-    """Whether a watcher is alive."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except (OSError, ValueError):  # the second: a path that no file can have
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from loopwright.gitops.lock import is_held
 from loopwright.gitops.status import LOCK, WatchStatus, read_status
 from loopwright.gitops.suspension import environment_suspension, in_words
+from loopwright.locks import is_held
 from loopwright.state.records import Record
 from loopwright.state.store import StateReader
 

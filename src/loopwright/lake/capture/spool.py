@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from loopwright.lake.disk import Disk
+from loopwright.locks import is_held
 
 FINISHED, OPEN = ".log", ".open"
 _LOCK = "lock"
@@ -113,7 +114,7 @@ def gateways(folder: Path) -> list[Gateway]:
     with locked(folder / _GATEWAYS_LOCK):
         places = sorted(path for path in folder.iterdir() if path.is_dir())
         return [
-            Gateway(place.name, place, _is_held(place / _LOCK), *_told(place / _LOCK))
+            Gateway(place.name, place, is_held(place / _LOCK), *_told(place / _LOCK))
             for place in places
         ]
 
@@ -214,20 +215,6 @@ def _open_lock(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _told(lock: Path) -> tuple[str, dict[str, int]]:

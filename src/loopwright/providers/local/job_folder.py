@@ -6,7 +6,6 @@ child; `cancel` asks it to stop. Whoever holds the lock is the job's one living 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import orjson
 
 from loopwright.lake.disk import Disk
+from loopwright.locks import hold, is_held
 from loopwright.providers.base import OperationStatus, Progress
 
 _LOG_TAIL = 400
@@ -111,27 +111,11 @@ class JobFolder:
 
     def hold(self) -> int | None:
         """The lock, for the life of this process; None while another lives. Never given back."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return descriptor
+        return hold(self.path / "lock")
 
     def is_alive(self) -> bool:
         """Whether some process works on it now. The kernel knows, so a kill leaves no doubt."""
-        try:
-            descriptor = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.path / "lock")
 
     def send(self, number: signal.Signals) -> None:
         """Signal the living worker; a process that merely has its number is left alone."""
