@@ -14,6 +14,7 @@ from loopwright.errors import LakeKeyError
 from loopwright.lake.keys import MasterKey
 from loopwright.lake.sql.history import History, Ran
 from loopwright.lake.store import Lake
+from loopwright.providers.local.receipts import Receipt, Receipts
 from support.local_worlds import Loopwright, Said, do_jobs_inline, line, write_lines
 
 ALICE = "alice@example.com"
@@ -151,11 +152,14 @@ def test_nothing_of_the_subject_is_left_in_the_project(
     copied = project.parent / f"{project.name}-copy"
     shutil.copytree(project / "lake", copied)
     code, out, err = loopwright("erase", "--subject", ALICE, "--yes")
-    assert (code, "Erased." in out, "keys/store.json" in err) == (0, True, True)
+    assert (code, "Erased." in out) == (0, True), err
+    assert "key in file .loopwright/keys/main.key was renewed: back it up again" in err
     assert quoting(project, SECRET, ALICE) == []
 
-    shutil.copy(project / "lake/keys/store.json", copied / "keys/store.json")
     master = MasterKey.from_file(project / ".loopwright/keys/main.key")
+    with pytest.raises(LakeKeyError, match="wrong master key"):
+        Lake.open(copied, master=master)
+    shutil.copy(project / "lake/keys/store.json", copied / "keys/store.json")
     with pytest.raises(LakeKeyError, match="destroyed"):
         list(Lake.open(copied, master=master).snapshot().scan(["call_id"]))
 
@@ -270,7 +274,7 @@ def test_nobody_is_erased_without_being_asked(loopwright: Loopwright, project: P
         "cli.erasing.Erasure._mark",
         "providers.local.erasing.erase_lines",
         "cli.erasing.Erasure._receipt",
-        "lake.erasure.finish",
+        "providers.local.lake_keys.renew",
     ],
 )
 def test_an_erasure_that_died_is_resumed_without_the_id(
@@ -293,3 +297,134 @@ def test_an_erasure_that_died_is_resumed_without_the_id(
     assert receipt["removed"][0]["rows"]["calls"] == 5
     _, described, _ = loopwright("describe", "Dataset/set")
     assert described.count("less 5 calls") == 1
+
+
+def test_a_renewal_that_died_locks_nobody_out_and_is_finished(
+    loopwright: Loopwright, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Died with half of the lakes under the new key: each opens, and `--resume` ends it."""
+    export = {"lake": "main", "query": "SELECT call_id FROM calls"}, {"inferenceDataset": "mine"}
+    (project / "all.yaml").write_text(
+        MANIFESTS + EXPORT.format(source=json.dumps(export[0]), to=json.dumps(export[1]))
+    )
+    write_calls(project / "calls.jsonl")
+    assert loopwright("apply", str(project / "all.yaml"), "--yes", "--wait")[0] == 0
+    (project / "calls.jsonl").unlink()
+    copies = {name: project.parent / f"{project.name}-{name}" for name in ("lake", "mine")}
+    shutil.copytree(project / "lake", copies["lake"])
+    shutil.copytree(project / ".loopwright/default/inference/mine", copies["mine"])
+    rotate, times = Lake.rotate_master, iter(range(9))
+
+    def once(lake: Lake, master: MasterKey) -> None:
+        if next(times):
+            raise RuntimeError("killed")
+        rotate(lake, master)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lake, "rotate_master", once)
+        assert loopwright("erase", "--subject", ALICE, "--yes")[0] == 1
+    assert loopwright("lake", "verify")[0] == 0
+    code, out, err = loopwright("sql", "SELECT count(*) AS n FROM mine", "--format", "csv")
+    assert (code, out.split()) == (0, ["n", "12"]), err
+    code, _, err = loopwright("erase", "--resume", "--yes")
+    assert (code, "was renewed" in err) == (0, True), err
+    key = project / ".loopwright/keys/main.key"
+    assert len(key.read_text().split()) == 1
+    for copied in copies.values():
+        with pytest.raises(LakeKeyError, match="wrong master key"):
+            Lake.open(copied, master=MasterKey.from_file(key))
+    assert loopwright("lake", "verify")[0] == 0
+    code, out, err = loopwright("sql", "SELECT count(*) AS n FROM mine", "--format", "csv")
+    assert (code, out.split()) == (0, ["n", "12"]), err
+    assert quoting(project, SECRET, ALICE) == []
+
+
+def test_a_key_of_the_users_own_stays_and_what_is_left_to_do_is_told(
+    loopwright: Loopwright, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "22" * 32)
+    assert loopwright("lake", "rotate", "--new-key", "env:MY_KEY")[0] == 0
+    _, out, _ = loopwright("erase", "--subject", ALICE, "--plan")
+    assert "master key in env MY_KEY: it is yours and stays" in out
+    code, out, err = loopwright("erase", "--subject", ALICE, "--yes")
+    assert (code, "loopwright lake rotate NAME --new-key" in err) == (0, True)
+    (path,) = (project / ".loopwright/default/erasures").glob("*.json")
+    told = orjson.loads(path.read_bytes())["masterKeys"]
+    assert told == [{"key": {"env": "MY_KEY"}, "lakes": ["main"], "renewed": False}]
+    assert loopwright("lake", "verify")[0] == 0
+
+
+def test_a_lake_of_another_environment_under_the_same_key_moves_along(
+    loopwright: Loopwright, project: Path
+) -> None:
+    master = MasterKey.from_file(project / ".loopwright/keys/main.key")
+    Lake.create(project / "other", master=master)
+    state = project / ".loopwright/prod"
+    state.mkdir()
+    (state / "state.db").write_bytes(b"")
+    facts = {"masterKey": {"file": ".loopwright/keys/main.key"}}
+    Receipts(state / "lakes").put(Receipt("other", "me", facts=facts))
+    code, _, err = loopwright("erase", "--subject", ALICE, "--yes")
+    assert code == 0, err
+    fresh = MasterKey.from_file(project / ".loopwright/keys/main.key")
+    assert fresh.id != master.id
+    assert Lake.open(project / "other", master=fresh).keys.master_id == fresh.id
+
+
+def test_an_erasure_that_died_after_its_receipt_gets_no_second_one(
+    loopwright: Loopwright, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("loopwright.lake.erasure.finish", dies)
+        assert loopwright("erase", "--subject", ALICE, "--yes")[0] == 1
+    (receipt,) = (project / ".loopwright/default/erasures").glob("*.json")
+    before = receipt.read_bytes()
+    for _ in range(2):  # died before it finished the journals, and after that
+        code, out, _ = loopwright("erase", "--resume", "--yes")
+        assert code == 0
+        assert out == f"No erasure is left to finish. The last receipt is {receipt}.\n"
+        assert [
+            path.read_bytes() for path in (project / ".loopwright/default/erasures").iterdir()
+        ] == [before]
+    assert "erase --resume" not in loopwright("doctor", str(project / "all.yaml"))[1]
+
+
+def test_an_export_that_does_not_tell_its_calls_goes_and_is_made_again(
+    loopwright: Loopwright, project: Path
+) -> None:
+    """Text without call ids is removed; numbers that opened no text stay."""
+    queries = {
+        "texts": "SELECT request FROM calls",
+        "counts": "SELECT count(*) AS n FROM calls",
+    }
+    exports = "".join(
+        EXPORT.format(
+            source=json.dumps({"lake": "main", "query": query}), to=json.dumps({"path": name})
+        ).replace("name: mine", f"name: {name}")
+        for name, query in queries.items()
+    )
+    (project / "all.yaml").write_text(MANIFESTS + exports)
+    write_calls(project / "calls.jsonl")
+    manifests = str(project / "all.yaml")
+    code, out, err = loopwright("apply", manifests, "--yes", "--wait")
+    assert code == 0, out + err
+    (project / "calls.jsonl").unlink()
+    assert quoting(project / "texts", SECRET)
+    code, out, err = loopwright("erase", "--subject", ALICE, "--yes")
+    assert code == 0, err
+    assert ": removed; the next apply makes it again" in out
+    assert "counts" not in out
+    assert (project / "counts").exists()
+    assert not (project / "texts").exists()
+    assert quoting(project, SECRET, ALICE) == []
+    write_calls(project / "calls.jsonl")
+    _, out, _ = loopwright("plan", manifests)
+    assert "Export/texts" in out
+    assert "Export/counts" not in out
+    code, out, err = loopwright("apply", manifests, "--yes", "--wait")
+    assert code == 0, out + err
+    (made,) = (project / "texts").glob("*.jsonl")
+    assert len(made.read_bytes().splitlines()) == 12

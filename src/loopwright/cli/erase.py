@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from loopwright.cli.common import ProjectOptions, project_options, session
+from loopwright.cli.erasure_keys import closing_words
 from loopwright.cli.output import note, say, say_json
 from loopwright.errors import DecisionNeededError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loopwright.cli.erasing import ErasurePlan
     from loopwright.engine.workspace import Workspace
 
 
@@ -37,8 +41,11 @@ def command(
 ) -> None:
     """Erase the calls of an end user, for good: rows, feedback, dataset lines, exported lines.
 
-    The partitions that hold them are written anew under new keys, and the old keys destroyed, so
-    copies of the lake close too. What was trained on them, or copied elsewhere, is marked.
+    The partitions that hold them are written anew under new keys, and the old keys destroyed. A
+    master key that was made here is renewed at the end, so that older copies of the lake close too:
+    back it up again, since a backup of the old key together with an old copy still opens. One of
+    your own stays: `loopwright lake rotate` closes older copies. What was trained on the calls, or
+    copied elsewhere, is marked.
     """
     from loopwright.cli.acting import caller
     from loopwright.cli.erasing import Erasure
@@ -59,27 +66,36 @@ def command(
             return
         with session(workspace, "erase", wait_seconds=_LOCK_SECONDS) as opened:
             erasure.settle(Role.ADMIN)
+            last = erasure.closed(Role.ADMIN)
             plan = erasure.plan(opened.records(), Role.ADMIN)
-            nothing = plan.empty and not resume
-            if not as_json:
+            if plan.empty and resume:
+                say(_nothing_left(last))
+            elif not as_json:
                 say("\n".join(plan_lines(plan)))
-            elif nothing:
+            elif plan.empty:
                 say_json(plan_json(plan))
-            if nothing:
+            if plan.empty:
                 return
             if not sure:
                 _confirm()
             receipt = erasure.apply(opened, plan, Role.ADMIN)
     if as_json:
         say(receipt.read_text(encoding="utf-8").rstrip())
-    else:
-        say(f"Erased. The receipt is {receipt}.")
-        for name in _other_environments(workspace):
-            note(f"Environment {name} may have datasets and exports of its own: erase there too.")
-        note(
-            "Copies of keys/store.json from before open the old files still: destroy them, or "
-            "rotate the master key and destroy the old one."
-        )
+        return
+    say(f"Erased. The receipt is {receipt}.")
+    _say_what_is_left(workspace, plan)
+
+
+def _say_what_is_left(workspace: Workspace, plan: ErasurePlan) -> None:
+    for name in _other_environments(workspace):
+        note(f"Environment {name} may have datasets and exports of its own: erase there too.")
+    for words in closing_words(plan.keys):
+        note(words)
+
+
+def _nothing_left(receipt: Path | None) -> str:
+    told = "No erasure is left to finish."
+    return f"{told} The last receipt is {receipt}." if receipt else told
 
 
 def _other_environments(workspace: Workspace) -> list[str]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from loopwright.cli.erasure_keys import KeyFate, key_fates, renew_keys
+from loopwright.cli.erasure_words import receipt_bytes, receipt_journals
 from loopwright.clock import to_text
 from loopwright.engine.lineage import Touched, downstream, marked
 from loopwright.errors import LoopwrightError
@@ -41,14 +43,15 @@ class Copy(Protocol):
     name: str
     lines: int | None
     erasable: bool
+    made_again: bool
 
 
 class Erasing(Protocol):
     """How a provider erases what it keeps on this machine beside lakes."""
 
     def settle(self, lakes: Mapping[str, Lake]) -> None: ...
-    def copies(self, call_ids: Collection[str]) -> Sequence[Copy]: ...
-    def erase(self, call_ids: Collection[str]) -> None: ...
+    def copies(self, call_ids: Collection[str], *, lakes: Collection[str]) -> Sequence[Copy]: ...
+    def erase(self, call_ids: Collection[str], *, lakes: Collection[str]) -> None: ...
 
 
 @runtime_checkable
@@ -79,6 +82,16 @@ class ErasurePlan:
     """Lines of the query history and of the lakes' audit logs that quote the subject's id."""
     files: tuple[str, ...]
     """Files that calls were imported from; they stay as they are."""
+    keys: tuple[KeyFate, ...] = ()
+
+    @property
+    def places(self) -> list[RecordedLake]:
+        """The lakes and inference datasets that lose calls, each once."""
+        return list({one.place.storage: one.place for one in self.found}.values())
+
+    @property
+    def storages(self) -> frozenset[str]:
+        return frozenset(place.storage for place in self.places)
 
     @property
     def call_ids(self) -> frozenset[str]:
@@ -115,14 +128,33 @@ class Erasure:
         """Look, by the metadata keys alone. Changes nothing."""
         found = tuple(self._found(role))
         call_ids = frozenset().union(*(one.traces.call_ids for one in found))
-        copies = tuple(copy for keeper in self._keepers for copy in keeper.erasing.copies(call_ids))
-        return ErasurePlan(
+        storages = frozenset(one.place.storage for one in found)
+        copies = tuple(
+            copy
+            for keeper in self._keepers
+            for copy in keeper.erasing.copies(call_ids, lakes=storages)
+        )
+        plan = ErasurePlan(
             found=found,
             copies=copies,
             touched=tuple(downstream(records, _roots(found, copies, records))),
             queries=self._quoted(role),
             files=tuple(_imported(records, found)),
         )
+        return replace(plan, keys=tuple(key_fates(plan.places)))
+
+    def closed(self, role: Role) -> Path | None:
+        """End the erasures that died with their receipt written; the newest receipt there is."""
+        from loopwright.lake.erasure import finish, unfinished
+
+        receipts = {path: receipt_journals(path) for path in self._folder.glob("*.json")}
+        known = frozenset().union(*receipts.values())
+        for place, _ in self._lakes:
+            lake = place.open(role)
+            for journal in unfinished(lake):
+                if journal.id in known:
+                    finish(lake, journal)
+        return max(receipts, key=lambda path: path.stat().st_mtime_ns, default=None)
 
     def apply(self, session: StateSession, plan: ErasurePlan, role: Role) -> Path:
         """Erase, and tell where the receipt lies. Raises LoopwrightError; then do it again."""
@@ -130,19 +162,23 @@ class Erasure:
 
         _refuse_running(session.records())
         self._forget_quotes(role)
-        places = {one.place.storage: one.place for one in plan.found}.values()
         journals = [
-            (place, journal) for place in places for journal in self._erased(place.open(role))
+            (place, journal) for place in plan.places for journal in self._erased(place.open(role))
         ]
         call_ids = plan.call_ids.union(*(journal.calls for _, journal in journals))
         name, at = self._name([journal for _, journal in journals])
         self._mark(session, plan, erasure=name, at=at)
         for keeper in self._keepers:
-            keeper.erasing.erase(call_ids)
+            keeper.erasing.erase(call_ids, lakes=plan.storages)
+        renew_keys(plan.places)
         receipt = self._receipt(plan, [journal for _, journal in journals], name=name, at=at)
         for place, journal in journals:
             finish(place.open(role), journal)
         return receipt
+
+    @property
+    def _folder(self) -> Path:
+        return self._workspace.state_dir / "erasures"
 
     @property
     def _history(self) -> History:
@@ -201,11 +237,8 @@ class Erasure:
     def _receipt(
         self, plan: ErasurePlan, journals: Sequence[Journal], *, name: str, at: str
     ) -> Path:
-        from loopwright.cli.erasure_words import receipt_bytes
-
-        folder = self._workspace.state_dir / "erasures"
-        disk, path = Disk(), folder / f"{name}.json"
-        disk.make_folders(folder)
+        disk, path = Disk(), self._folder / f"{name}.json"
+        disk.make_folders(self._folder)
         disk.write_atomic(path, receipt_bytes(plan, journals, name=name, at=at))
         return path
 
@@ -219,7 +252,7 @@ def _roots(
     found: Sequence[FoundIn], copies: Sequence[Copy], records: Mapping[Address, Record]
 ) -> dict[str, tuple[int | None, bool]]:
     """External id of what was made of calls directly -> how many, and if they stay in it."""
-    roots = {copy.name: (copy.lines, not copy.erasable) for copy in copies}
+    roots = {copy.name: (copy.lines, not (copy.erasable or copy.made_again)) for copy in copies}
     paths = {one.place.storage: len(one.traces.call_ids) for one in found if one.inference}
     for record in records.values():
         if record.outputs.get("path") in paths:

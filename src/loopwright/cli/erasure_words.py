@@ -11,7 +11,10 @@ import orjson
 from loopwright.cli.output import table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from loopwright.cli.erasing import Copy, ErasurePlan, FoundIn
+    from loopwright.cli.erasure_keys import KeyFate
     from loopwright.lake.erasure import Journal
 
 
@@ -27,6 +30,8 @@ def plan_lines(plan: ErasurePlan) -> Iterator[str]:
         if touched.inside:
             revision = f" v{touched.revision}" if touched.revision else ""
             yield f"{touched.address}{revision}: made from them; it is marked, make it anew"
+    for key in plan.keys:
+        yield f"master key in {key.where}: {_key_fate(key)}"
     if plan.queries:
         yield f"query history and audit logs: {plan.queries:,} lines no longer quote the id"
     for file in plan.files:
@@ -46,7 +51,16 @@ def _found_lines(one: FoundIn) -> Iterator[str]:
         yield from (f"  {line}" for line in shown.splitlines())
 
 
+def _key_fate(key: KeyFate) -> str:
+    if key.renewed:
+        return f"renewed at the end, so that older copies of {key.names} close"
+    return f"it is yours and stays, so that older copies of {key.names} open with it until you \
+rotate it"
+
+
 def _fate(copy: Copy) -> str:
+    if copy.made_again:
+        return "removed; the next apply makes it again"
     if copy.lines is None:
         return "may hold lines of them and does not tell; look yourself, or export it again"
     if copy.erasable:
@@ -56,9 +70,21 @@ def _fate(copy: Copy) -> str:
 
 def receipt_bytes(plan: ErasurePlan, journals: Sequence[Journal], *, name: str, at: str) -> bytes:
     """What was erased, in JSON that names nobody."""
-    removed = [{"rows": journal.removed, "partitions": journal.partitions} for journal in journals]
+    removed = [
+        {"journal": journal.id, "rows": journal.removed, "partitions": journal.partitions}
+        for journal in journals
+    ]
     told = plan_json(plan) | {"erasure": name, "at": at, "removed": removed}
     return orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def receipt_journals(path: Path) -> frozenset[str]:
+    """Ids of the journals that a receipt is of; none where it cannot be read."""
+    try:
+        found = orjson.loads(path.read_bytes())
+        return frozenset(one["journal"] for one in found["removed"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return frozenset()
 
 
 def plan_json(plan: ErasurePlan) -> dict[str, Any]:
@@ -74,7 +100,13 @@ def plan_json(plan: ErasurePlan) -> dict[str, Any]:
             for one in plan.found
         ],
         "copies": [
-            {"kind": one.kind, "name": one.name, "lines": one.lines, "erasable": one.erasable}
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "lines": one.lines,
+                "erasable": one.erasable,
+                "madeAgain": one.made_again,
+            }
             for one in plan.copies
         ],
         "touched": [
@@ -86,6 +118,7 @@ def plan_json(plan: ErasurePlan) -> dict[str, Any]:
             }
             for one in plan.touched
         ],
+        "masterKeys": [key.told() for key in plan.keys],
         "queries": plan.queries,
         "importedFiles": list(plan.files),
     }

@@ -31,11 +31,8 @@ _LAST_CALLS_SECONDS = 2.0
 
 def open_lake(declared: Declared, project: Path, known: Secrets) -> Lake:
     """The lake, in the role that may write. Raises LakeError, or LoopwrightError without a key."""
-    reference = declared.spec["masterKey"]
-    key = known.resolve(reference)
-    source = reference.get("file") or f"environment variable {reference['env']}"
-    master = MasterKey.from_text(key, source=source)
-    return Lake.open(project / declared.spec["storage"], master=master, role=Role.STANDARD)
+    master, root = _master(declared, known), project / declared.spec["storage"]
+    return Lake.open(root, master=master, role=Role.STANDARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ class Logs:
         problems = {}
         for name, declared in lakes.items():
             held = self._opened.get(name)
-            if held and held.declared == declared:
+            if held and held.declared == declared and not self._is_renewed(held):
                 continue
             try:
                 opened = await asyncio.to_thread(self._open, declared)
@@ -144,6 +141,17 @@ class Logs:
         log = CallLog.open(folder, lake=lake, gateway_id=secrets.token_hex(8))
         return _Opened(declared, lake, log)
 
+    def _is_renewed(self, held: _Opened) -> bool:
+        """Whether its master key is another now, or is about to be."""
+        known = held.lake.keys.master
+        with suppress(LoopwrightError):  # a key that cannot be read is missed when it is needed
+            found = _master(held.declared, self._known)
+            return (found.successor or found).secret not in (
+                known.secret,
+                known.successor.secret if known.successor else None,
+            )
+        return False
+
     def _retire(self, name: str) -> None:
         """Not closed before the daemon ends: that would lose the calls that are still running."""
         if held := self._opened.pop(name, None):
@@ -166,6 +174,12 @@ class Logs:
             *(one.log for one in self._opened.values()),
             *(log for _, log in self._retired),
         ]
+
+
+def _master(declared: Declared, known: Secrets) -> MasterKey:
+    reference = declared.spec["masterKey"]
+    source = reference.get("file") or f"environment variable {reference['env']}"
+    return MasterKey.from_text(known.resolve(reference), source=source)
 
 
 def _rows(lake: Lake) -> int:

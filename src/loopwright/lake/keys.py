@@ -43,6 +43,8 @@ class MasterKey:
     """32 secret bytes that wrap every other key of a lake. Never printed."""
 
     secret: bytes = field(repr=False)
+    successor: MasterKey | None = field(default=None, repr=False)
+    """While a key is renewed: what it is replaced by. Each lake is under one of the two."""
 
     def __post_init__(self) -> None:
         if len(self.secret) != KEY_BYTES:
@@ -62,8 +64,14 @@ class MasterKey:
 
     @classmethod
     def from_text(cls, text: str, *, source: str) -> MasterKey:
-        """64 hexadecimal digits or base64. Raises LakeKeyError that names `source`."""
-        stripped = text.strip()
+        """64 hexadecimal digits or base64; on a second line its successor, if it has one.
+
+        Raises LakeKeyError that names `source`.
+        """
+        first, _, second = text.strip().partition("\n")
+        if second:
+            return cls.from_text(first, source=source).before(cls.from_text(second, source=source))
+        stripped = first.strip()
         decoders = (bytes.fromhex, lambda value: base64.b64decode(value, validate=True))
         for decode in decoders:
             try:
@@ -104,6 +112,16 @@ class MasterKey:
         except (OSError, UnicodeDecodeError) as error:
             raise LakeKeyError(f"cannot read the master key in {path}: {error}") from error
         return cls.from_text(text, source=str(path))
+
+    def before(self, successor: MasterKey) -> MasterKey:
+        """This key on its way to be replaced."""
+        return MasterKey(self.secret, successor)
+
+    def write(self, path: Path, *, disk: Disk | None = None) -> None:
+        """Put the key into a file in place of what is there, its successor too. Durable."""
+        keys = (self, self.successor) if self.successor else (self,)
+        lines = "".join(f"{key.secret.hex()}\n" for key in keys)
+        (disk or Disk()).write_atomic(path, lines.encode(), mode=_PRIVATE)
 
     def seal(self, secret: bytes, *, name: str) -> str:
         return seal(self.secret, secret, name=name)

@@ -91,6 +91,7 @@ class KeyStore:
         shared: Mapping[LakeSecret, bytes] | None = None,
     ) -> None:
         """Write a store with no partitions and fresh lake secrets, but for the `shared` ones."""
+        master = master.successor or master  # a lake that is made last is under what stays
         made = {kind: secrets.token_bytes(KEY_BYTES) for kind in LakeSecret} | dict(shared or {})
         sealed = {
             kind: master.seal(secret, name=f"{lake_id}/{kind}") for kind, secret in made.items()
@@ -235,6 +236,8 @@ class KeyStore:
         self._use(file)
 
     def _use(self, file: KeyFile) -> None:
+        if self._master.successor and file.master == self._master.successor.id:
+            self._master = self._master.successor
         self._file = file
         self._ids = {sealed.partition: id_ for id_, sealed in file.partitions.items()}
         self._opened = {key: one for key, one in self._opened.items() if key[0] in file.partitions}
@@ -275,7 +278,8 @@ class KeyStore:
             raise LakeError(f"cannot read the key store {self.path}: {error}") from error
         except ValidationError as error:
             raise LakeIntegrityError(f"the key store {self.path} is damaged") from error
-        if found.master != self._master.id:
+        successor = self._master.successor
+        if found.master not in (self._master.id, successor.id if successor else None):
             raise LakeKeyError(
                 f"wrong master key: {self.path} is sealed by key {found.master}, "
                 f"this is key {self._master.id}",

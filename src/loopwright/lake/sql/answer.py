@@ -54,6 +54,8 @@ class Answer:
         """So many have come."""
         self.is_cut = False
         """Whether there are more rows than were wanted; known at the end."""
+        self.opened_text = False
+        """Whether text was opened for it; known at the end."""
         self.cpu_seconds: float | None = None
         """What the query has used, the child's start left out; known at the end."""
         self._tell(request.to_line())
@@ -105,6 +107,7 @@ class Answer:
         given = {name: str(value) for name, value in self._request.parameters.items()}
         told = {"sql": self._request.query, "parameters": given, "view": view, **query}
         opening = self._audits[view].begin(purpose=purpose, query=told)
+        self.opened_text = True
         self._tell(opening.encode() + b"\n")
 
     def _tell(self, line: bytes) -> None:

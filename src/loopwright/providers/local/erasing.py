@@ -43,6 +43,8 @@ class Copy:
     """How many of its lines are about the calls in question; None where it does not tell."""
     erasable: bool
     """Whether they can be taken out here."""
+    made_again: bool = False
+    """Whether it is removed whole, since its lines do not tell: the next apply makes it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +72,22 @@ class LocalErasing:
                 hint="`loopwright lake audit` tells which; try again when they are in",
             )
 
-    def copies(self, call_ids: Collection[str]) -> tuple[Copy, ...]:
-        """What renders one of these calls, also where its lines are gone already."""
+    def copies(self, call_ids: Collection[str], *, lakes: Collection[str]) -> tuple[Copy, ...]:
+        """What renders one of these calls of these lakes, also where its lines are gone already."""
         if not call_ids:
             return ()
         versions = {name: count for name, _, count in self._versions(call_ids)}
         found = [Copy("version", name, count, erasable=True) for name, count in versions.items()]
         for receipt in exports_of(self.places).all():
-            copy = self._export(receipt, call_ids, versions)
+            copy = self._export(receipt, call_ids, versions, lakes)
             if copy.lines != 0:
                 found.append(copy)
         return tuple(sorted(found, key=lambda copy: (copy.kind, copy.name)))
 
-    def erase(self, call_ids: Collection[str]) -> None:
+    def erase(self, call_ids: Collection[str], *, lakes: Collection[str]) -> None:
         """Take the lines of these calls out of everything that is here. Safe to repeat.
+
+        An export of text of these lakes whose lines do not tell goes whole, with its receipt.
 
         Nothing may be built or exported meanwhile: what such work left half done goes altogether.
         """
@@ -93,8 +97,14 @@ class LocalErasing:
             erase_lines(folder, call_ids, disk=Disk())
         receipts = exports_of(self.places)
         for receipt in receipts.all():
-            if self._export(receipt, call_ids, {}).erasable:
-                folder = self.places.path(receipt.place)
+            copy, folder = (
+                self._export(receipt, call_ids, {}, lakes),
+                self.places.path(receipt.place),
+            )
+            if copy.made_again:
+                _remove_export(folder, receipt)
+                receipts.remove(receipt.place)
+            elif copy.erasable:
                 _erase_export(folder, receipt, call_ids)
                 facts = {**receipt.facts, "files": _digests(folder)}
                 receipts.put(replace(receipt, facts=facts))
@@ -118,7 +128,11 @@ class LocalErasing:
                     yield f"{name}@v{number}", folder, count
 
     def _export(
-        self, receipt: Receipt, call_ids: Collection[str], versions: Mapping[str, int]
+        self,
+        receipt: Receipt,
+        call_ids: Collection[str],
+        versions: Mapping[str, int],
+        lakes: Collection[str],
     ) -> Copy:
         name = receipt.external_id
         if "masterKey" in receipt.outputs:  # an inference dataset is a lake, and erased like one
@@ -126,6 +140,10 @@ class LocalErasing:
         if "://" in receipt.place:
             return Copy("export", name, self._lines_elsewhere(receipt, versions), erasable=False)
         count = _count(self.places.path(receipt.place), receipt, call_ids)
+        if count is None:
+            opened = receipt.facts.get("textOf")  # an older version did not write it down
+            holds = opened is None or opened in lakes
+            return Copy("export", name, None if holds else 0, erasable=False, made_again=holds)
         return Copy("export", name, count, erasable=bool(count))
 
     def _lines_elsewhere(self, receipt: Receipt, versions: Mapping[str, int]) -> int | None:
@@ -186,6 +204,13 @@ def _erase_export(folder: Path, receipt: Receipt, call_ids: Collection[str]) -> 
         if _lines_in(path, gone):
             with Disk().staged(path) as handle:
                 handle.writelines(line for line in _read(path) if _call_id(line) not in gone)
+
+
+def _remove_export(folder: Path, receipt: Receipt) -> None:
+    for name in receipt.facts.get("files", ()):
+        Disk().discard(folder / name)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _line_files(folder: Path, receipt: Receipt) -> Iterator[Path]:

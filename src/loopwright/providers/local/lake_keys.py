@@ -1,15 +1,16 @@
 """Putting lakes under another master key, wherever something remembers which one it is.
 
-Inference datasets lie under the key of the lake that they were made from, and move with it.
+Inference datasets lie under the key of the lake that they were made from, and move with it. A key
+that was made here can be renewed in its place: then nothing has to remember another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from loopwright.errors import LakeKeyError
+from loopwright.errors import LakeError, LakeKeyError
 from loopwright.providers.local.lake_place import LakePlace, master_key
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, exports_of, known_lakes
@@ -68,6 +69,64 @@ def rewrap(place: LakePlace, old: Reference, new: Reference, places: Places) -> 
     if not _opens(place, fresh):
         held = master_key(old, places, may_make=False)
         Lake.open(place.root, master=held, role=Role.ADMIN).rotate_master(fresh)
+
+
+def renew(places: Places, reference: Reference) -> None:
+    """Put every lake of the project under a key file of ours under a fresh key in that file.
+
+    Meanwhile the file holds both keys, so that whoever opens a lake finds the one that it is
+    under, also after a crash; calling it again goes on. Running daemons follow at once. Raises
+    LakeError when a lake cannot be reached: then both keys stay.
+    """
+    from loopwright.lake.keys import MasterKey, Role
+    from loopwright.lake.store import Lake
+
+    path = places.path(reference["file"])
+    held = MasterKey.from_file(path, create=False)
+    fresh = held.successor or MasterKey.generate()
+    held.before(fresh).write(path)
+    environments = list(_environments(places))
+    _followed(environments)
+    for place in sorted(set(_under(reference, environments)), key=lambda one: one.storage):
+        lake = Lake.open(place.root, master=held.before(fresh), role=Role.ADMIN)
+        if lake.keys.master_id != fresh.id:
+            lake.rotate_master(fresh)
+    fresh.write(path)
+    _followed(environments)
+
+
+def _environments(places: Places) -> Iterator[Places]:
+    """This one first, then the others of the project: key files are shared by them."""
+    yield places
+    for state in sorted(places.state.parent.iterdir()):
+        if state != places.state and (state / "state.db").is_file():
+            yield replace(places, state=state)
+
+
+def _under(reference: Reference, environments: list[Places]) -> Iterator[LakePlace]:
+    """The lakes and inference datasets under a key. Raises LakeError when a lake is not there."""
+    for places in environments:
+        for receipt in known_lakes(places).all():
+            if receipt.facts.get("masterKey") == reference:
+                place = LakePlace.of(receipt.external_id, places)
+                if not place.exists:
+                    raise LakeError(
+                        f"the master key in {reference['file']} cannot be renewed: a lake under it "
+                        f"is not in {place.storage}",
+                        hint="bring it back, or let go of it with `loopwright destroy`, and then "
+                        "`loopwright erase --resume`",
+                    )
+                yield place
+        for receipt in exports_of(places).all():
+            if receipt.outputs.get("masterKey") == reference:
+                place = LakePlace.of(receipt.outputs["path"], places)
+                if place.exists:  # one that was removed by hand is made anew
+                    yield place
+
+
+def _followed(environments: list[Places]) -> None:
+    for places in environments:
+        Serving(places).followed()
 
 
 def _opens(place: LakePlace, key: MasterKey) -> bool:

@@ -115,6 +115,14 @@ def master_key(reference: Mapping[str, str], places: Places, *, may_make: bool) 
     return MasterKey.from_text(secret.reveal(), source=f"environment variable {reference['env']}")
 
 
+def is_made_here(reference: Mapping[str, str], places: Places) -> bool:
+    """Whether a reference leads to a key that was made here and is kept here: ours to renew."""
+    if "file" not in reference:
+        return False
+    path = places.path(reference["file"])
+    return path.parent == places.keys and path.is_file() and not path.is_symlink()
+
+
 def open_lake(storage: str, key: Mapping[str, str], places: Places, *, role: Role) -> Lake:
     """Raises LakeError when there is no lake, LakeKeyError on a missing or wrong key."""
     from loopwright.lake.store import Lake

@@ -46,11 +46,12 @@ def run(work: Work) -> Outcome:
     if work.arguments["inferenceDataset"]:
         return _told_of_calls(work, _into_lake(work))
     if "://" in place:
-        return _told(work, _exported(work, _prefix(work)), files={})
+        result, text_of = _exported(work, _prefix(work))
+        return _told(work, result, files={}, text_of=text_of)
     folder = work.places.path(place)
     with _made_way(work, folder):
-        result = _exported(work, Folder(folder))
-        return _told(work, result, files=_digests(folder))
+        result, text_of = _exported(work, Folder(folder))
+        return _told(work, result, files=_digests(folder), text_of=text_of)
 
 
 def _prefix(work: Work) -> Prefix:
@@ -59,7 +60,8 @@ def _prefix(work: Work) -> Prefix:
     return Prefix.at(work.arguments["to"], store, owner=work.job.owner, mark=mark)
 
 
-def _exported(work: Work, destination: Destination) -> ExportResult:
+def _exported(work: Work, destination: Destination) -> tuple[ExportResult, str]:
+    """What was put there, and the storage of the lake whose text a query opened for it, or ""."""
     arguments = work.arguments
     fields = arguments["fields"] or None
 
@@ -68,7 +70,7 @@ def _exported(work: Work, destination: Destination) -> ExportResult:
 
     if "version" in arguments:
         version = arguments["version"]
-        return export_version(
+        result = export_version(
             Catalog(work.places.path(version["datasets"])),
             version["name"],
             version["version"],
@@ -76,6 +78,7 @@ def _exported(work: Work, destination: Destination) -> ExportResult:
             fields=fields,
             progress=report,
         )
+        return result, ""
     source = QuerySource(**arguments["query"])
     with (
         _told_without_values(),
@@ -84,7 +87,8 @@ def _exported(work: Work, destination: Destination) -> ExportResult:
         ) as answer,
     ):
         rows = json_lines(answer.schema, answer.batches())
-        return export_rows(arguments["name"], rows, destination, progress=report)
+        result = export_rows(arguments["name"], rows, destination, progress=report)
+        return result, source.lake["storage"] if answer.opened_text else ""
 
 
 def _into_lake(work: Work) -> InferenceDataset:
@@ -172,8 +176,9 @@ def _told_without_values() -> Iterator[None]:
         raise
 
 
-def _told(work: Work, result: ExportResult, *, files: dict[str, str]) -> Outcome:
-    """`files` are those of a folder, by which it is known again before it is replaced."""
+def _told(work: Work, result: ExportResult, *, files: dict[str, str], text_of: str) -> Outcome:
+    """`files` are those of a folder, by which it is known again before it is replaced; `text_of`
+    tells an erasure whether anybody's text may lie in them."""
     arguments = work.arguments
     hashes = {name: facts.sha256 for name, facts in sorted(result.files.items())}
     rows = sum(facts.rows for name, facts in result.files.items() if name.endswith(".jsonl"))
@@ -188,7 +193,7 @@ def _told(work: Work, result: ExportResult, *, files: dict[str, str]) -> Outcome
             "digest": digest(hashes),
         }
     )
-    _remember(work, outputs, {"files": files, "owner": work.job.owner})
+    _remember(work, outputs, {"files": files, "owner": work.job.owner, "textOf": text_of})
     counted = f"{_count(rows, 'row')} in {_count(len(hashes), 'file')}"
     return Outcome(work.job.external_id, outputs, f"{counted} to {arguments['to']}")
 
