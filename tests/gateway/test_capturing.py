@@ -224,6 +224,35 @@ def test_errors_and_silence_are_recorded_as_such() -> None:
     run(log, [], status=None, outcome="timeout")
     found = row(log)
     assert (found["outcome"], found["response"]) == ("timeout", {"partial": True})
+    assert found["http_status"] is None, "nobody answered"
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "given", "error_type"),
+    [
+        ("chat", b"<html>Sign in</html>", {}, "bad_answer"),
+        ("chat", orjson.dumps(ANSWER)[:-9], {}, "bad_answer"),
+        ("chat", b"", {}, "bad_answer"),
+        ("chat", b"[1]", {}, "bad_answer"),
+        ("chat", b'{"result": "hi"}', {}, "bad_answer"),
+        ("chat", b'{"unreadable": "mine"}', {}, "bad_answer"),
+        ("chat", b"data: [DONE]\n\n", {"content_type": EVENT_TYPE}, "bad_answer"),
+        ("chat", b"not packed", {"encoding": "gzip"}, "bad_answer"),
+        ("completion", b'{"data": [1]}', {}, "bad_answer"),
+        ("embeddings", b'{"choices": [{}]}', {}, "bad_answer"),
+        ("embeddings", b'{"data": [{"embedding": [0.5]}]}', {}, None),
+        ("completion", b'{"choices": [{"text": "hi"}]}', {}, None),
+        ("chat", b"\x0b\x02\x80", {"encoding": "br"}, None),
+    ],
+)
+def test_an_answer_without_an_answer_in_it_is_the_upstreams_error(
+    operation: str, answer: bytes, given: dict[str, str], error_type: str | None
+) -> None:
+    log = ListLog()
+    run(log, [answer], arrived=arrival(operation=operation), **given)
+    found = row(log)
+    assert found["outcome"] == ("upstream_error" if error_type else "ok")
+    assert (found.get("error_type"), found["http_status"]) == (error_type, 200)
 
 
 def test_answers_that_are_not_what_they_should_be_are_kept_as_text() -> None:

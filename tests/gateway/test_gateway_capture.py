@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from support.waiting import until
 
 CHAT = "/v1/chat/completions"
 COLUMNS = (
-    "call_id", "outcome", "http_status", "stream", "variant", "operation", "ttft_ms", "latency_ms",
-    "input_tokens", "output_tokens", "trace_id", "model_requested", "request", "response",
+    "call_id", "outcome", "error_type", "http_status", "stream", "variant", "operation", "ttft_ms",
+    "latency_ms", "input_tokens", "output_tokens", "trace_id", "model_requested", "request", "response",
 )  # fmt: skip
 HASTY = Timeouts(connect=1, first_byte=0.4, idle=0.4)
 DELIVERY = Delivery(name="all", lake="calls", redaction=Redaction(detectors=("email",)))
@@ -41,17 +42,22 @@ def upstream() -> Iterator[MockUpstream]:
 
 
 def rows_after(
-    folder: Path, upstream: MockUpstream, traffic: Callable[[RunningGateway], None]
+    folder: Path,
+    upstream: MockUpstream,
+    traffic: Callable[[RunningGateway], None],
+    *,
+    timeouts: Timeouts = HASTY,
+    patience: float = 30,
 ) -> list[dict[str, Any]]:
     """What the lake holds after `traffic`, in the order of the calls' arrival."""
-    upstreams = (Upstream(upstream.url, "m-1", timeouts=HASTY),)
+    upstreams = (Upstream(upstream.url, "m-1", timeouts=timeouts),)
     chat = Endpoint(name="chat", upstreams=upstreams, delivery=DELIVERY)
     with (
         call_log(folder) as log,
         gateway_in_thread(settings_of(chat), logs={"calls": log}) as gateway,
     ):
         traffic(gateway)
-        until(lambda: not gateway.server.status()["running_calls"])
+        gateway.run(gateway.server.drain(patience))
     assert PLANTED.encode() not in b"".join(
         path.read_bytes() for path in folder.rglob("*") if path.is_file()
     )
@@ -121,6 +127,39 @@ def test_a_stream_that_its_client_left_is_a_partial_row(
     said = json.loads(row["response"])
     assert said["partial"] is True
     assert said["choices"][0]["message"]["content"].startswith("word word word ")
+
+
+def test_a_call_without_an_answer_yet_says_who_left_it(
+    tmp_path: Path, upstream: MockUpstream
+) -> None:
+    async def hang(request: web.Request, said: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        return await echo(request, said)
+
+    upstream.behave = hang
+    held = ExitStack()
+
+    def traffic(gateway: RunningGateway) -> None:
+        question = request_bytes(CHAT, json.dumps(asking("go")).encode())
+        with raw(gateway.url) as sock:
+            sock.sendall(question)
+            until(lambda: len(upstream.asked) == 1)
+        until(lambda: not gateway.server.status()["running_calls"])
+        held.enter_context(raw(gateway.url)).sendall(question)
+        until(lambda: len(upstream.asked) == 2)
+
+    with held:
+        left, cut = rows_after(tmp_path, upstream, traffic, timeouts=Timeouts(), patience=0.05)
+    assert (left["outcome"], left["error_type"], left["http_status"]) == (
+        "client_abort",
+        None,
+        None,
+    )
+    assert (cut["outcome"], cut["error_type"], cut["http_status"]) == (
+        "client_abort",
+        "shutdown",
+        None,
+    )
 
 
 def test_feedback_of_every_kind_reaches_the_lake_redacted(

@@ -67,6 +67,7 @@ def test_a_broken_or_huge_request_is_refused_in_the_apis_shape(
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
     assert json.loads(body)["error"]["code"] == code
+    assert b"\r\nx-loopwright-call-id: 0" in head
     assert is_serving(gateway)
 
 

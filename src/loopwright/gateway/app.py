@@ -13,8 +13,9 @@ from loopwright.errors import LakeError
 from loopwright.gateway import feedback, refusals
 from loopwright.gateway.access_log import AccessLog
 from loopwright.gateway.bodies import parsed
-from loopwright.gateway.calling import CALL_ID, Calls
+from loopwright.gateway.calling import Calls
 from loopwright.gateway.exchange import ClientGoneError, Exchange, Receive, Send
+from loopwright.gateway.headers import CALL_ID
 from loopwright.gateway.listening import is_loopback
 from loopwright.gateway.metrics import Metrics
 from loopwright.gateway.notes import Notes

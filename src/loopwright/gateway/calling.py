@@ -15,6 +15,7 @@ from loopwright.gateway.bodies import parsed
 from loopwright.gateway.capturing import Arrival, Recording, begin
 from loopwright.gateway.exchange import Exchange, encoded
 from loopwright.gateway.forwarding import Question, ask
+from loopwright.gateway.headers import CALL_ID
 from loopwright.gateway.identifiers import TraceContext, continued
 from loopwright.gateway.metrics import Metrics
 from loopwright.gateway.notes import Notes
@@ -24,7 +25,6 @@ from loopwright.gateway.routing import Route
 from loopwright.gateway.serving import Served, Serving
 from loopwright.gateway.upstream_client import UpstreamClient
 
-CALL_ID = "x-loopwright-call-id"
 OVERHEAD = "x-loopwright-overhead-ms"
 
 _BYTES_A_TOKEN = 4  # to begin with; settled by what the answer says
@@ -54,7 +54,12 @@ class Call:
             self.is_recorded = True
             self.exchange.connection.watch = None  # nobody's going away ends a record half made
             self.notes.outcome = outcome
-            await self.recording.end(outcome, timings=self.notes.timings())
+            is_cut_off = outcome == "client_abort" and self.exchange.connection.is_cut_off
+            await self.recording.end(
+                outcome,
+                timings=self.notes.timings(),
+                error_type="shutdown" if is_cut_off else None,
+            )
 
     @property
     def is_sealed(self) -> bool:

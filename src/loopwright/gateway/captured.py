@@ -45,6 +45,7 @@ class End:
     status: int | None
     variant: str | None
     timings: Timings
+    error_type: str | None = None
 
 
 class Record:
@@ -91,7 +92,7 @@ class Record:
         """The record: what is text in it redacted, in its columns, too."""
         arrival, counts = self._arrival, Counter[str]()
         subject, request = self._with_subject()
-        columns = self._facts(said.value, end)
+        columns = self._facts(said, end)
         named = {
             "session_id": self._session(),
             "client_request_id": arrival.client_request_id,
@@ -117,7 +118,7 @@ class Record:
             columns=columns,
         )
 
-    def _facts(self, answer: Any, end: End) -> dict[str, Any]:
+    def _facts(self, said: Said, end: End) -> dict[str, Any]:
         """Columns that hold no text of anybody's."""
         arrival, delivery, timings = self._arrival, self._delivery, end.timings
         facts = {
@@ -129,15 +130,15 @@ class Record:
             "variant": end.variant,
             "config_digest": arrival.config_digest or None,
             "stream": arrival.stream,
-            "http_status": end.status,
             "latency_ms": timings.latency_ms,
             "ttft_ms": timings.ttft_ms,
             "overhead_us": timings.overhead_us,
             "capture_policy": f"{delivery.name}@{delivery.policy_version}".rstrip("@"),
             "capture_rate": delivery.rate,
-            **_result(end, answer),
+            **_result(end, said, arrival.operation),
         }
-        return {name: value for name, value in facts.items() if value is not None}
+        told = {name: value for name, value in facts.items() if value is not None}
+        return {**told, "http_status": end.status}  # nobody's word overrules that none answered
 
     def _with_subject(self) -> tuple[str | None, dict[str, Any]]:
         """The end user, and the request that names them: an erasure looks for them there."""
@@ -160,18 +161,30 @@ class Record:
         )
 
 
-def _result(end: End, answer: Any) -> dict[str, Any]:
+def _result(end: End, said: Said, operation: str) -> dict[str, Any]:
     """How the call went: the gateway's word, and what only the answer tells."""
-    body = answer if isinstance(answer, dict) else {}
+    body = said.value if isinstance(said.value, dict) else {}
     if end.outcome != "ok":
-        return {"outcome": end.outcome}
+        return {"outcome": end.outcome, "error_type": end.error_type}
     if body.get("error") or (end.status is not None and end.status >= 400):
         return {"outcome": "upstream_error"}
     if body.get("partial") is True:
         return {"outcome": "upstream_error", "error_type": "stream_cut"}
+    if not _is_answer(body, operation, of_upstream=said.raw is not None):
+        return {"outcome": "upstream_error", "error_type": "bad_answer"}
     if any(reason == "content_filter" for reason in _finish_reasons(body)):
         return {"outcome": "filtered"}
     return {"outcome": "ok"}
+
+
+def _is_answer(body: dict[str, Any], operation: str, *, of_upstream: bool) -> bool:
+    """Whether there is an answer in it, or could be: what we did not read may be one."""
+    if not of_upstream and (
+        body.get("truncated") or body.get("unreadable", "damaged") != "damaged"
+    ):
+        return True
+    answers = body.get("data" if operation == "embeddings" else "choices")
+    return isinstance(answers, list) and bool(answers)
 
 
 def _finish_reasons(body: dict[str, Any]) -> Iterator[Any]:

@@ -102,8 +102,10 @@ class Recording:
             self._is_broken = True
             report(error, self._arrival.call_id)
 
-    async def end(self, outcome: str, *, timings: Timings) -> None:
+    async def end(self, outcome: str, *, timings: Timings, error_type: str | None = None) -> None:
         """The call is over: ok, upstream_error, client_abort, timeout or filtered.
+
+        `error_type` says more of an outcome that is not ok, where the answer does not.
 
         Returns when the record is durable if the delivery is fail-closed; then, and only then,
         raises CaptureError when it is not.
@@ -113,7 +115,7 @@ class Recording:
         self._has_ended = True
         said = self._said(outcome)
         if self._record is not None:
-            end = End(outcome, self._status, self._variant, timings)
+            end = End(outcome, self._status, self._variant, timings, error_type)
             await self._record.deliver(said, end)
 
     def _said(self, outcome: str) -> Said:

@@ -13,6 +13,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from loopwright.gateway.headers import CALL_ID
+from loopwright.gateway.identifiers import uuid7
 from loopwright.gateway.refusals import RefusalError
 from loopwright.gateway.settings import Limits
 
@@ -78,6 +80,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, {}, loop)
         self._limits = limits
         self.watch: Callable[[], None] | None = None
+        self.is_cut_off = False
+        """Whether it is the gateway that ended it, because it is leaving."""
         self._due: float | None = None  # when the request that is coming in has to be here
         self._stuck_since: float | None = None
         self._in_head = True
@@ -155,6 +159,11 @@ class Connection(HttpToolsProtocol):
         else:
             self._refuse(408, "The request did not arrive in time.", "request_timeout")
 
+    def cut_off(self) -> None:
+        """End it while its call still runs."""
+        self.is_cut_off = True
+        self.abort()
+
     def abort(self) -> None:
         """Break off, so that the client sees that its answer is not whole."""
         if self.cycle is not None:
@@ -188,8 +197,9 @@ class Connection(HttpToolsProtocol):
             self.abort()
             return
         body = RefusalError(status, message, code=code).body
-        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: "
-        self.transport.write(
-            b"".join([STATUS_LINE[status], head, str(len(body)).encode(), b"\r\n\r\n", body])
+        head = (
+            f"content-type: application/json\r\nconnection: close\r\n{CALL_ID}: {uuid7()}\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
         )
+        self.transport.write(b"".join([STATUS_LINE[status], head.encode(), body]))
         self.transport.close()

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from loopwright.gateway.identifiers import TraceContext
 
+CALL_ID = "x-loopwright-call-id"
+
 _HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
     "te", "trailer", "transfer-encoding", "upgrade",

@@ -108,7 +108,7 @@ class Listener:
 
     async def _break_off(self) -> None:
         for connection in list(self._state.connections):
-            cast(Connection, connection).abort()
+            cast(Connection, connection).cut_off()
         if self._state.tasks:
             await asyncio.wait(list(self._state.tasks), timeout=_ABORTED_WITHIN)
         await asyncio.sleep(0)  # transports say goodbye in the loop's next round
