@@ -44,7 +44,8 @@ class DaemonProject:
             project = Project.model_validate(said["project"])
             if _digest(folder) != said["read"]:
                 variables = Variables(cli=said["variables"], environment=environ)
-                project = _from_file(folder, said["environment"], variables) or project
+                found = _from_file(folder, said["environment"], variables)
+                project = _followed(project, found or project)
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(path) from error
         return cls(folder, project.gateway, tuple(project.principals))
@@ -85,6 +86,13 @@ def write_project(
         disk = Disk()
         disk.make_folders(daemon_folder)
         disk.write_atomic(path, data)
+
+
+def _followed(applied: Project, found: Project) -> Project:
+    """TLS is given up by an apply only: not because a line is gone from a file."""
+    if applied.gateway.tls and not found.gateway.tls:
+        return found.model_copy(update={"gateway": applied.gateway})
+    return found
 
 
 def _from_file(folder: Path, environment: str, variables: Variables) -> Project | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from loopwright.engine.calls import Caller
 from loopwright.engine.events import Listener
@@ -22,7 +23,7 @@ from loopwright.engine.verdicts import Outcome, Result, Verdicts
 from loopwright.errors import PermanentError, ProviderError, TransientError
 from loopwright.graph import Graph
 from loopwright.hashing import digest
-from loopwright.planning.change import Action, Change
+from loopwright.planning.change import OUTPUTS, Action, Change
 from loopwright.planning.diff import covers
 from loopwright.planning.doubt import both_ways_out
 from loopwright.planning.removal import remote_objects
@@ -269,7 +270,8 @@ class Operator:
         if resource.nature is Nature.STANDING:
             target = self.targets.declared(resource, spec=change.desired)
             made = remembered(made, change.desired, fingerprint=change.fingerprint, now=now)
-            made = replace(made, inputs=self._inputs(change, target, facts))
+            inputs = self._inputs(change, target, facts)
+            made = replace(made, inputs=inputs, outputs={**made.outputs, **_outputs(change)})
         elif not made.revisions:
             made = replace(made, fingerprint=change.fingerprint)
         made = self._described(made, change.address, facts.given)
@@ -351,3 +353,12 @@ class Operator:
         else:
             target = replace(self.targets.recorded(record, spec), revision=number)
         return replace(target, fingerprint=pending.fingerprint) if pending and number else target
+
+
+def _outputs(change: Change) -> dict[str, Any]:
+    """The outputs that a change says have become others, by name."""
+    return {
+        field.path.removeprefix(OUTPUTS): field.after
+        for field in change.fields
+        if field.path.startswith(OUTPUTS)
+    }

@@ -10,6 +10,9 @@ from typing import Any
 from loopwright.providers.base import Estimate, FieldChange
 from loopwright.resources.address import Address
 
+OUTPUTS = "outputs."
+"""What the path of an output begins with, to tell it from a field of a spec."""
+
 
 class Action(Enum):
     """The value is what JSON says; `symbol` and `words` are what people see."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from loopwright.clock import from_text
 from loopwright.hashing import digest
-from loopwright.planning.change import Action, Change, Drift, DriftClass, Obstacle, Unknown
+from loopwright.planning.change import OUTPUTS, Action, Change, Drift, DriftClass, Obstacle, Unknown
 from loopwright.planning.diff import FieldRules, three_way
 from loopwright.planning.situation import Situation
 from loopwright.providers.base import Capabilities, FieldChange, Observed
@@ -140,18 +140,20 @@ def _decide_present(
         accepted=situation.accepted_drift(record),
     )
     fields = found.in_world + _moved_inputs(record, base.desired, inputs, rules)
+    fields += observed.beside if observed else ()
+    recorded = found.recorded_only + _other_outputs(record, observed)
     drift = found.drift
     if observed is not None and not observed.ready:
         drift += (Drift(base.address, DriftClass.STATUS, note=observed.status or "not ready"),)
     if not fields:
-        if not found.recorded_only and not record.retained:
+        if not recorded and not record.retained:
             return Decision(base, drift)
-        reason = because(found.recorded_only) if found.recorded_only else "declared again"
+        reason = because(recorded) if recorded else "declared again"
         change = replace(
             base,
             action=Action.UPDATE,
             in_world=False,
-            fields=found.recorded_only,
+            fields=recorded,
             reason=reason,
         )
         return Decision(change, drift)
@@ -166,6 +168,16 @@ def _decide_present(
     if replaces and (resource.lifecycle.prevent_destroy or record.prevent_destroy):
         change = replace(change, obstacle=Obstacle.PROTECTED)
     return Decision(change, drift)
+
+
+def _other_outputs(record: Record, observed: Observed | None) -> tuple[FieldChange, ...]:
+    """Outputs that have changed by themselves, such as an address; our record follows."""
+    told = observed.outputs if observed else {}
+    return tuple(
+        FieldChange(f"{OUTPUTS}{name}", before, told[name])
+        for name, before in sorted(record.outputs.items())
+        if name in told and told[name] != before
+    )
 
 
 def _rules(situation: Situation, resource: Resource) -> FieldRules:

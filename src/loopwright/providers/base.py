@@ -151,6 +151,9 @@ class Observed:
     ready: bool = True
     status: str = ""
     owner: str = ""
+    beside: tuple[FieldChange, ...] = ()
+    """What differs from what is declared outside of the spec, such as settings of the project;
+    an update brings it about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,16 @@ from typing import Any
 from loopwright.daemon.configuring import is_own, place_of, spec_digest
 from loopwright.daemon.declared import Declared, Shelf
 from loopwright.gateway.settings import Role
-from loopwright.providers.base import Observed, Operation, OperationStatus, Opinion, Target
+from loopwright.providers.base import (
+    Observed,
+    Operation,
+    OperationStatus,
+    Opinion,
+    Severity,
+    Target,
+)
 from loopwright.providers.local.job_adapter import refusal
+from loopwright.providers.local.project_settings import unapplied
 from loopwright.providers.local.refusing import elsewhere
 from loopwright.providers.local.served_adapter import ServedAdapter
 from loopwright.providers.local.serving import Status
@@ -46,6 +54,7 @@ class EndpointAdapter(ServedAdapter):
             ready=not why,
             status=why or ("running" if wanted else "stopped"),
             owner=declared.owner,
+            beside=unapplied(self.places),
         )
 
     def trouble(self, declared: Declared, status: Status) -> str:
@@ -69,6 +78,15 @@ class EndpointAdapter(ServedAdapter):
 
     def opinions(self, target: Target) -> Iterable[Opinion]:
         """Models of its own are for other providers; a gateway does not call itself."""
+        gateway = self.places.file.gateway
+        if not gateway.is_private and gateway.tls is None:
+            yield Opinion(
+                Severity.WARNING,
+                str(target.address),
+                f"the gateway on {gateway.listen} speaks plain HTTP: keys and calls cross the "
+                "network for everybody to read",
+                "declare gateway.tls, or listen on 127.0.0.1 behind a server that has it",
+            )
         upstream = target.spec["model"].get("upstream")
         if upstream is None:
             said = ", ".join(sorted(target.spec["model"]))
@@ -80,7 +98,7 @@ class EndpointAdapter(ServedAdapter):
             )
             return
         for server in _servers(upstream):
-            if is_own(server["url"], self.places.file.gateway):
+            if is_own(server["url"], gateway):
                 yield refusal(
                     target,
                     f"its upstream {server['url']} is the gateway of this very project",
