@@ -11,6 +11,7 @@ from loopwright.daemon.configuring import Configured, configured, spec_digest
 from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.daemon.project import DaemonProject
 from loopwright.daemon.secrets import Secrets
+from loopwright.gateway.serving import make_ready
 from loopwright.gateway.settings import Timeouts
 from loopwright.manifests.project import Gateway
 
@@ -117,6 +118,26 @@ def test_what_cannot_be_configured_is_left_out_with_the_reason(world: World) -> 
     assert found.settings.endpoints.keys() == {"support"}
     assert "{env: NOT_SET}" in found.problems["Endpoint/other"]
     assert found.problems["Lake/main"] == "it was not applied in this environment"
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "why"),
+    [
+        ("https://a.example:99999/v1", "key", "is not the address of an upstream"),
+        ("ftp://a.example/v1", "key", "is not the address of an upstream"),
+        ("http:///v1", "key", "it names no host"),
+        ("https://a.example/v1", "two-lines", "is not one line of text"),
+    ],
+)
+def test_an_unusable_upstream_keeps_back_its_endpoint_alone(
+    world: World, url: str, key: str, why: str
+) -> None:
+    (world.project / "manifests" / "two-lines").write_text("one\ntwo\n")
+    world.endpoint({"url": url, "model": "x", "apiKey": {"file": key}}, "other")
+    found = world.configured()
+    assert found.settings.endpoints.keys() == {"support"}
+    assert why in found.problems["Endpoint/other"]
+    make_ready(found.settings, {})
 
 
 def test_a_gateway_that_moved_before_itself_calls_nobody(world: World) -> None:

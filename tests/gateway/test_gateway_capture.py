@@ -24,7 +24,8 @@ from support.waiting import until
 CHAT = "/v1/chat/completions"
 COLUMNS = (
     "call_id", "outcome", "error_type", "http_status", "stream", "variant", "operation", "ttft_ms",
-    "latency_ms", "input_tokens", "output_tokens", "trace_id", "model_requested", "request", "response",
+    "latency_ms", "input_tokens", "output_tokens", "trace_id", "model_requested", "request",
+    "response",
 )  # fmt: skip
 HASTY = Timeouts(connect=1, first_byte=0.4, idle=0.4)
 DELIVERY = Delivery(name="all", lake="calls", redaction=Redaction(detectors=("email",)))

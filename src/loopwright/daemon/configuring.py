@@ -52,9 +52,12 @@ def spec_digest(declared: Declared) -> str:
 
 
 def place_of(url: str) -> tuple[str, int]:
-    """Host and port of a web address."""
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    """Host and port of a web address. Raises DaemonError when it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError) as error:
+        raise DaemonError(f"{url} is not the address of an upstream") from error
 
 
 def is_own(url: str, gateway: Gateway) -> bool:
@@ -134,14 +137,18 @@ def _refuse_own(declared: Declared, gateway: Gateway) -> None:
 def _upstream(
     server: Mapping[str, Any], declared: Declared, timeouts: Timeouts, secrets: Secrets
 ) -> Upstream:
+    from loopwright.gateway.upstreams import Target  # loads what no plan needs
+
     key = server.get("apiKey")
-    return Upstream(
+    upstream = Upstream(
         url=server["url"].rstrip("/"),
         model=server["model"],
         api_key=secrets.resolve(key, declared.folder).strip() if key else None,
         weight=server.get("weight", 1.0),
         timeouts=timeouts,
     )
+    Target(upstream)  # the gateway would refuse all settings for this one upstream
+    return upstream
 
 
 def _delivery(declared: Declared) -> Delivery:
