@@ -62,7 +62,7 @@ def test_what_was_handed_over_survives_a_kill_and_is_read_back_as_it_was(
     kill(log, world.disk)
     (path,) = world.segments()
     opened, frames = read(path.read_bytes(), lake_secret(world.lake, LakeSecret.LOG))
-    kinds = [(frame.kind, frame.content) for frame in frames]
+    kinds = list(frames)
     assert [kind for kind, _ in kinds] == [Kind.ACCEPTED, Kind.RECORD]
     assert call_from_bytes(kinds[1][1]) == call
     assert (opened.torn, opened.ended) == (False, False)

@@ -21,19 +21,21 @@ Json = Mapping[str, Any]
 
 _HASH_BYTES = 16
 _SUBJECTS = 4096  # end users call again: their keys are kept at hand
-_PARAMETERS = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "parallel_tool_calls",
-    "reasoning_effort",
-    "service_tier",
+_PARAMETERS = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "max_tokens",
+        "max_completion_tokens",
+        "n",
+        "seed",
+        "frequency_penalty",
+        "presence_penalty",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "service_tier",
+    }
 )
 _USAGE_DETAILS = {
     "cache_read_tokens": ("prompt_tokens_details", "cached_tokens"),
@@ -76,25 +78,16 @@ def described(operation: str, request: bytes, response: bytes, *, keys: HashKeys
     `operation` is chat, completion or embeddings. Bodies that are JSON stay byte by byte as they
     came; others are kept as JSON that holds them as text.
     """
-    asked, answered = _object(request), _object(response)
+    asked, asked_json = _read(request)
+    answered, answered_json = _read(response)
     try:
         columns = _columns(operation, asked, answered, keys=keys)
     except (orjson.JSONEncodeError, RecursionError):  # nested deeper than can be written again
         columns = _columns(operation, {}, {}, keys=keys)
         columns["prompt_hash"] = keys.content_hash(request)
         columns["exchange_hash"] = keys.content_hash(request + response)
-    return columns | {"request": as_json(request), "response": as_json(response)}
-
-
-def as_json(body: bytes) -> bytes:
-    """The same bytes where they are JSON in UTF-8; otherwise `{"text": ...}`, `{}` for nothing."""
-    if not body:
-        return b"{}"
-    try:
-        orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return orjson.dumps({"text": body.decode("utf-8", "backslashreplace")})
-    return body
+    columns["request"], columns["response"] = asked_json, answered_json
+    return columns
 
 
 def token_counts(operation: str, request: Json, response: Json) -> dict[str, Any]:
@@ -133,12 +126,18 @@ def _columns(operation: str, request: Json, response: Json, *, keys: HashKeys) -
     }
 
 
-def _object(body: bytes) -> Json:
+def _read(body: bytes) -> tuple[Json, bytes]:
+    """The object that a body is, or {}, and the body as JSON.
+
+    That is the same bytes where they are JSON in UTF-8; otherwise `{"text": ...}`, `{}` for none.
+    """
+    if not body:
+        return {}, b"{}"
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return {}, orjson.dumps({"text": body.decode("utf-8", "backslashreplace")})
+    return (found if isinstance(found, dict) else {}), body
 
 
 def _mac(keyed: HMAC, content: bytes) -> bytes:
@@ -199,7 +198,9 @@ def _estimated(told: Turn) -> dict[str, Any]:
 def _parameters(request: Json) -> str | None:
     """The sampling parameters: numbers, flags and short words, never text of the user's."""
     chosen = {
-        name: request[name] for name in _PARAMETERS if name in request and _is_short(request[name])
+        name: request[name]
+        for name in _PARAMETERS.intersection(request)
+        if _is_short(request[name])
     }
     form = request.get("response_format")
     if isinstance(form, dict) and isinstance(form.get("type"), str):

@@ -6,11 +6,11 @@ left out between others; only the end can be missing, which is what a crash leav
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 import struct
-from collections.abc import Iterator
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
@@ -46,6 +46,9 @@ class Kind(IntEnum):
     END = 6
 
 
+_KINDS = {int(kind): kind for kind in Kind}
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The first line of a segment. `boot` names the run of the machine that wrote it."""
@@ -66,11 +69,7 @@ class Header:
 
 _HEADER = TypeAdapter(Header)
 
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    kind: Kind
-    content: bytes = field(repr=False)
+Frame = tuple[Kind, bytes]
 
 
 class Sealer:
@@ -117,7 +116,7 @@ class Opened:
 
 
 def read(data: bytes, secret: bytes) -> tuple[Opened, Iterator[Frame]]:
-    """A segment and its frames, up to where they are torn.
+    """A segment and its frames, kind and content, up to where they are torn.
 
     Raises LakeKeyError when it is sealed by another lake's or an older master key's secret, and
     LakeIntegrityError when a whole header is not one of ours.
@@ -149,7 +148,7 @@ def counts(data: bytes) -> dict[Kind, int]:
 def _frames(data: bytes, start: int, key: bytes, opened: Opened) -> Iterator[Frame]:
     assert opened.header is not None
     aead, prefix = AESGCM(key), bytes.fromhex(opened.header.prefix)
-    bound, place = _digest(opened.header.name), 0
+    bound, place, view = _digest(opened.header.name), 0, memoryview(data)
     while start < len(data):
         if start + _FRAME.size > len(data):
             break
@@ -160,14 +159,14 @@ def _frames(data: bytes, start: int, key: bytes, opened: Opened) -> Iterator[Fra
         try:
             content = aead.decrypt(
                 prefix + counter.to_bytes(4, "little"),
-                data[start : start + size],
+                view[start : start + size],
                 bound + _PLACE.pack(place, kind),
             )
         except InvalidTag:
             break
         start, place = start + size, place + 1
         opened.ended = kind == Kind.END
-        yield Frame(Kind(kind), content)
+        yield _KINDS[kind], content
     else:
         return
     opened.torn = True
@@ -223,10 +222,9 @@ def call_from_bytes(content: bytes) -> CapturedCall:
     facts_size, request_size = _TEXTS.unpack_from(content)
     texts = _TEXTS.size + facts_size
     endpoint, seq, call_id, operation, subject, columns = orjson.loads(content[_TEXTS.size : texts])
-    for names, decoded in _DECODED:
-        for name in names:
-            if isinstance(columns.get(name), str):
-                columns[name] = decoded(columns[name])
+    for name in _DECODED.keys() & columns.keys():
+        if isinstance(columns[name], str):
+            columns[name] = _DECODED[name](columns[name])
     return CapturedCall(
         ticket=Ticket(endpoint, seq, call_id),
         request=content[texts : texts + request_size],
@@ -237,14 +235,14 @@ def call_from_bytes(content: bytes) -> CapturedCall:
     )
 
 
-_DECODED: tuple[tuple[tuple[str, ...], Any], ...] = (
-    (_BINARY, base64.b64decode),
-    (_MOMENTS, datetime.fromisoformat),
-    (_DATES, date.fromisoformat),
+_DECODED: dict[str, Callable[[str], Any]] = (
+    dict.fromkeys(_BINARY, a2b_base64)
+    | dict.fromkeys(_MOMENTS, datetime.fromisoformat)
+    | dict.fromkeys(_DATES, date.fromisoformat)
 )
 
 
 def _encoded(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode()
+        return b2a_base64(value, newline=False).decode()
     raise TypeError(f"a column cannot hold a {type(value).__name__}")

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from loopwright.lake.capture.accounts import Account, Accounts
-from loopwright.lake.capture.frames import Frame, Kind, call_from_bytes, read
+from loopwright.lake.capture.frames import Kind, call_from_bytes, read
 from loopwright.lake.capture.ranges import NONE, Ranges
 from loopwright.lake.capture.records import CapturedCall
 from loopwright.lake.capture.spool import Gateway, SegmentFile
@@ -40,8 +40,8 @@ def take(gateway: Gateway, segment: SegmentFile, *, secret: bytes) -> Taken:
     data = segment.path.read_bytes()
     opened, frames = read(data, secret)
     told = _Telling()
-    for frame in frames:
-        told.add(frame)
+    for kind, content in frames:
+        told.add(kind, content)
     return Taken(
         gateway,
         segment,
@@ -65,23 +65,23 @@ class _Telling:
         self._lost: _Settled = defaultdict(list)
         self._up_to: dict[str, int] = {}
 
-    def add(self, frame: Frame) -> None:
-        match frame.kind:
+    def add(self, kind: Kind, content: bytes) -> None:
+        match kind:
             case Kind.ACCEPTED:
-                endpoint, seq, *_ = orjson.loads(frame.content)
+                endpoint, seq, *_ = orjson.loads(content)
                 self._accepted[endpoint].append(seq)
             case Kind.RECORD:
-                call = call_from_bytes(frame.content)
+                call = call_from_bytes(content)
                 self._delivered[call.ticket.endpoint].append(call.ticket.seq)
                 self.calls.append(call)
             case Kind.EXCLUDED | Kind.LOST:
-                endpoint, reason, runs = orjson.loads(frame.content)
-                held = self._lost if frame.kind is Kind.LOST else self._excluded
+                endpoint, reason, runs = orjson.loads(content)
+                held = self._lost if kind is Kind.LOST else self._excluded
                 held[endpoint, reason].extend(runs)
             case Kind.FEEDBACK:
-                self.feedback.append(orjson.loads(frame.content))
+                self.feedback.append(orjson.loads(content))
             case Kind.END:
-                self._up_to = orjson.loads(frame.content)
+                self._up_to = orjson.loads(content)
 
     def accounts(self) -> Accounts:
         found: Accounts = defaultdict(Account)
