@@ -97,6 +97,19 @@ def test_telephone_numbers_are_found_however_they_are_grouped(written: str, valu
         "2005-05-26-10458.68",
         "password = self.keyring.get_password(url)",
         "cache_key = 'user-profile-20240115-long'",
+        "password: required",
+        "token: string",
+        '{"password": {"type": "string", "minLength": 8}}',
+        '{"token": "string", "secret": "object", "api_key": "integer"}',
+        "password: str = Field(min_length=8)",
+        "the password must be 8 characters, 密码至少8位",
+        "max_tokens: 4096000, token: 1234567890123",
+        "pwd=/home/user1/work2",
+        "password: ${DB_PASSWORD1} token=$ACCESS_TOKEN_12345",
+        "Authorization: Basic authentication",
+        "password: <password1> {{password2}}",
+        "secret: level2",
+        "the api key is required for v2 of it",
     ],
 )
 def test_other_numbers_stay(text: str) -> None:
@@ -137,6 +150,39 @@ def test_other_secrets_are_found_by_their_form(written: str, name: str, value: s
     assert found(f"{before}{written} now", name) == [(name, written, value)]
 
 
+@pytest.mark.parametrize(
+    ("before", "secret"),
+    [
+        ("password: ", "hunter2xyz"),
+        ("password=", "Hunter2!"),
+        ("api_key=", "9f8e7d6c5b4a"),
+        ("api key: ", "9f8e7d6c5b4a"),
+        ("pwd=", "abc12345"),
+        ("passwd: ", "abc12345"),
+        ("secret=", "abcd1234efgh5678"),
+        ("client_secret: ", "abcd1234efgh5678"),
+        ("https://x.io/a?b=1&token=", "abcdef0123456789ffff"),
+        ("access_token=", "a1b2c3"),
+        ("密码：", "abc12345"),
+        ("密码是", "abc12345"),
+        ("我的密码是：", "abc12345"),
+        ("口令：", "abc12345"),
+        ("my password is ", "hunter2xyz"),
+        ("**Password:** ", "hunter2xyz"),
+        ("password: `", "hunter2xyz"),
+        ('{"password": "', "a,b(c)1]"),
+        ("DB_PASSWORD='", "p@ss;w0rd"),
+        ("Authorization: Basic ", "dXNlcjpwYXNz"),
+        ("-H 'Authorization: Basic ", "dXNlcjpwYXNzMQ=="),
+        ('"authorization": "', "9f8e7d6c5b4a"),
+        ("passphrase => ", "tr0ub4dor"),
+    ],
+)
+def test_what_is_named_a_secret_is_found(before: str, secret: str) -> None:
+    after = before[-1] if before[-1] in "\"'`" else " "
+    assert found(f"{before}{secret}{after} now", "apiKey") == [("apiKey", secret, secret)]
+
+
 def test_a_private_key_is_found_whole_even_when_its_end_is_missing() -> None:
     body = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n" + "q83+/=\n" * 20
     whole = body + "-----END RSA PRIVATE KEY-----"
@@ -166,6 +212,8 @@ def test_findings_lie_within_the_text(text: str) -> None:
 UNITS = (
     "1", "12 ", "123-", "06 ", "1.", "a@", "a.", "@a.", "::", "f:", "1::", "eyJ", "eyJaaaaa.",
     "sk-", "xoxb-", "Bearer ", "password=", "-----BEGIN PRIVATE KEY-----", "é\\u0031",
+    "pwd=", "password: '", 'secret is "', "authorization: basic ", "token=a&", "密码：",
+    "api_key=a1",
 )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ def _grouped(number: str, separator: str) -> str:
     return separator.join(number[at : at + 4] for at in range(0, len(number), 4))
 
 
+SECRET = st.text(alphabet="abcXYZ0189!#*@", min_size=4, max_size=8)
 WORD = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=8)
 MOBILE = st.builds("1{}{}".format, st.sampled_from("3456789"), digits(9))
 PLANTED = st.one_of(
@@ -88,6 +89,11 @@ PLANTED = st.one_of(
     st.builds("AKLT{}".format, st.text(alphabet="abcXYZ0189", min_size=20, max_size=40)),
     st.ip_addresses(v=4).map(str),
     st.builds("ORD-{}".format, digits(8)),
+    st.builds(
+        "{}{}".format,
+        st.sampled_from(["password: ", "pwd=", "api_key=", "密码：", "client_secret: ", "口令是"]),
+        st.builds("{}7{}".format, SECRET, SECRET),
+    ),
 )
 AROUND = st.text(alphabet="abc xyz，。电话:=\"'\\\n\té/(){}[]", max_size=12)
 
@@ -182,6 +188,15 @@ def test_a_name_tells_that_its_value_is_a_key() -> None:
     assert re.fullmatch(r"\[API_KEY_\w+\]", clean["ark_api_key"])
     assert (clean["prompt_tokens"], clean["id"]) == (7, key)
     assert FULL.value({"token": "of my gratitude"}, Counter()) == {"token": "of my gratitude"}
+
+
+@pytest.mark.parametrize("secret", ["Hunt,er2(x", "p;w0rd", 12345678])
+def test_the_value_of_a_named_field_goes_whole(secret: str | int) -> None:
+    clean = FULL.value({"password": secret, "max_tokens": 12345678}, Counter())
+    assert re.fullmatch(r"\[API_KEY_\w+\]", clean["password"])
+    assert clean["max_tokens"] == 12345678
+    for harmless in ("required", "at least 8 characters", 8, True):
+        assert FULL.value({"password": harmless}, Counter()) == {"password": harmless}
 
 
 def test_places_are_counted_by_detector() -> None:

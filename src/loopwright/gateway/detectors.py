@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from loopwright.gateway.findings import Detect, Finding
+from loopwright.gateway.named_secrets import named_secrets
 from loopwright.gateway.number_detectors import Number, bank_card, id_card, numbers, phone
 from loopwright.gateway.own_patterns import Patience, own_pattern
 
@@ -72,15 +73,6 @@ _KEYS = tuple(
     (sign, tuple((rare, re.compile(form)) for rare, form in forms.items()))
     for sign, forms in _KEY_FORMS
 )
-_WORDS = ("key", "token", "passw")
-_NAMED = re.compile(r"key|token|passw(?:or)?d")
-_BEFORE_NAMED = {
-    "key": re.compile(r"(?:api|access|secret)[_-]?\Z"),
-    "token": re.compile(r"(?:access|auth|bearer|refresh|secret)[_-]?\Z"),
-}
-_LONGEST_BEFORE = 8
-_VALUE = re.compile(r"[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?P<key>[A-Za-z0-9+/=_.~-]{16,})")
-_SHORTEST_KEY = 16
 
 
 def detectors(
@@ -95,12 +87,6 @@ def detectors(
         *([_numeric(chosen)] if chosen else ()),
         *(own_pattern(label, pattern, patience) for label, pattern in patterns.items()),
     )
-
-
-def tells_a_key(name: str) -> bool:
-    """Whether what is called so is a key or a password."""
-    small = name.lower()
-    return any(_is_key(small, named) for named in _NAMED.finditer(small))
 
 
 def _emails(text: str) -> Iterator[Finding]:
@@ -119,40 +105,13 @@ def _emails(text: str) -> Iterator[Finding]:
 
 
 def _api_keys(text: str) -> Iterator[Finding]:
-    if len(text) < _SHORTEST_KEY:
-        return
     for sign, forms in _KEYS:
         if sign in text:
             for rare, form in forms:
                 if rare in text:
                     for key in form.finditer(text):
                         yield _finding(key, "apiKey")
-    if "=" in text or ":" in text:
-        yield from _assigned_keys(text)
-
-
-def _assigned_keys(text: str) -> Iterator[Finding]:
-    """What a key, token or password is said to be; with a digit in it, as names have none."""
-    small = text.lower()
-    if len(small) != len(text):  # a letter became two: places would not be the same
-        small = text
-    if not any(word in small for word in _WORDS):
-        return
-    end = 0
-    for named in _NAMED.finditer(small):
-        if named.start() < end or not _is_key(small, named):
-            continue
-        if value := _VALUE.match(text, named.end()):
-            end = value.end()
-            if any(map(str.isdigit, value["key"])):
-                yield _finding(value, "apiKey", "key")
-
-
-def _is_key(small: str, named: re.Match[str]) -> bool:
-    """`key` and `token` mean many things: what stands before tells."""
-    before = _BEFORE_NAMED.get(named.group())
-    start = named.start()
-    return not before or bool(before.search(small, max(0, start - _LONGEST_BEFORE), start))
+    yield from named_secrets(text)
 
 
 def _addresses(text: str) -> Iterator[Finding]:

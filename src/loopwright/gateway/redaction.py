@@ -15,9 +15,10 @@ from typing import Any
 
 import orjson
 
-from loopwright.gateway.detectors import detectors, tells_a_key
+from loopwright.gateway.detectors import detectors
 from loopwright.gateway.escapes import escapes_in, unescaped
 from loopwright.gateway.findings import Finding, without_overlaps
+from loopwright.gateway.named_secrets import is_secret, tells_a_key
 from loopwright.gateway.own_patterns import Patience
 from loopwright.gateway.settings import Redaction
 from loopwright.lake.exchange import HashKeys
@@ -49,6 +50,7 @@ class Redactor:
         self._detect = detectors(redaction.detectors, redaction.patterns, patience)
         self._keys = keys
         self._has_own = bool(redaction.patterns)
+        self._finds_keys = "apiKey" in redaction.detectors
         self._plain_names: set[str] = set()
 
     def patient(self) -> Redactor:
@@ -103,14 +105,16 @@ class Redactor:
         """A value whose name may tell what it is: `api_key` is followed by one."""
         if name == _LOGPROBS:
             return self._logprobs(value, counts)
-        if type(value) is str and tells_a_key(name):
-            before = len(name) + 1
+        if type(value) in (str, int) and tells_a_key(name):
+            before, written = len(name) + 1, str(value)
             found = [
                 one._replace(start=max(0, one.start - before), end=one.end - before)
-                for one in self._found(f"{name}={value}")
+                for one in self._found(f"{name}={written}")
                 if one.end > before
             ]
-            return self._replaced(value, found, counts)
+            if self._finds_keys and is_secret(name, written):
+                found.append(Finding(0, len(written), "apiKey", written))
+            return self._replaced(written, found, counts) if found else value
         return self.value(value, counts)
 
     def _around_binary(self, text: str, counts: Counter[str]) -> str:
