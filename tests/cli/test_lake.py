@@ -190,6 +190,23 @@ def test_an_audit_accounts_for_every_call_and_fails_on_a_gap(
         assert (code, "does not add up" in out, out.count(data.name)) == (1, True, 1)
 
 
+def test_calls_of_a_lake_that_was_replaced_are_listed(
+    loopwright: Loopwright, project: Path, gateway: Gateway
+) -> None:
+    gateway.call("late")
+    old, key = gateway.lake, MasterKey.from_file(project / ".loopwright/keys/main.key")
+    gateway.lake = Lake.create(project / "new", master=key)
+    gateway.record()
+    out = loopwright("lake", "status")[1]
+    assert f"left over   1 call for the lake {old.lake_id}" in out
+    assert "on the way  nothing" in out
+    code, _, noted = loopwright("lake", "audit")
+    assert "Not this lake's: 1 call" in noted
+    gateway.lake = old
+    gateway.record()
+    assert "left over" not in loopwright("lake", "status")[1]
+
+
 def test_of_many_gateways_those_whose_calls_are_in_place_are_told_together(
     loopwright: Loopwright, project: Path, gateway: Gateway
 ) -> None:

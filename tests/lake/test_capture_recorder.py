@@ -23,9 +23,11 @@ from loopwright.lake.capture.call_log import CallLog
 from loopwright.lake.capture.completeness import audit
 from loopwright.lake.capture.keyless_log import KeylessLog
 from loopwright.lake.capture.ledger import Ledger
+from loopwright.lake.capture.left import left
 from loopwright.lake.capture.recorder import Recorder
 from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
 from loopwright.lake.capture.spool import SpoolDisk
+from loopwright.lake.capture.waiting import waiting
 from loopwright.lake.compaction import compact
 from loopwright.lake.disk import Disk
 from loopwright.lake.ingest import append
@@ -205,6 +207,39 @@ def test_calls_without_a_key_to_seal_them_are_numbered_and_listed(world: Capture
     world.record_all()
     (told,) = world.audit().endpoints
     assert (set(told.accepted), set(told.lost["lake"])) == ({1, 2, 3}, {1, 2, 3})
+    assert world.audit().findings == ()
+
+
+def test_calls_of_a_lake_that_was_replaced_hold_up_nobody_and_wait_for_it(
+    world: CaptureWorld,
+) -> None:
+    old, living = world.log(), world.log("living", disk=SpoolDisk())
+    kept = hand_over(old, 1, 2)
+    hand_over(old, 3)
+    kill(old, world.disk)
+    kept += ["call-3", *hand_over(living, 4)]
+    let_go(living)
+    first, world.lake = world.lake, new_lake(world.folder / "another", disk=QuickDisk())
+    new = world.log("new", disk=SpoolDisk())
+    hand_over(new, 5)
+    let_go(new)
+    world.recorder = Recorder(world.folder / "spool", lambda name: world.lake)
+    world.record_all()
+    assert world.calls() == ["call-5"]
+    assert [one.calls for one in left(world.spool)] == [3, 1]
+    assert {one.lake_id for one in left(world.spool)} == {first.lake_id}
+    assert not waiting(world.spool)
+    found = world.audit()
+    assert ([one.gateway_id for one in found.endpoints], found.findings) == (["new"], ())
+
+    living.close()
+    new.close()
+    world.record_all()
+    assert [path.name for path in world.spool.iterdir() if path.is_dir()] == []
+    world.lake = first
+    world.recorder = Recorder(world.folder / "spool", lambda name: world.lake)
+    world.record_all()
+    assert (sorted(world.calls()), list(left(world.spool))) == (sorted(kept), [])
     assert world.audit().findings == ()
 
 

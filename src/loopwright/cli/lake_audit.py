@@ -10,7 +10,7 @@ import click
 from loopwright.cli.common import ProjectOptions, project_options
 from loopwright.cli.output import note, say, say_json, table
 from loopwright.cli.recorded_data import RecordedLake, recorded_data
-from loopwright.cli.unwritten import unwritten
+from loopwright.cli.unwritten import left_words, unwritten
 from loopwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def command(name: str | None, every: bool, as_json: bool, options: ProjectOption
     with a reason, or removed since. Ends with 1 when there is a gap, or anything was changed.
     """
     from loopwright.lake.capture.completeness import audit
+    from loopwright.lake.capture.left import left
     from loopwright.lake.keys import Role
 
     with recorded_data(options) as data:
@@ -48,6 +49,8 @@ def command(name: str | None, every: bool, as_json: bool, options: ProjectOption
         say("\n".join(_told(place, found, changed, every=every)))
         for one in found.notes:
             note(one)
+    for other in left(place.spool):
+        note(f"Not this lake's: {left_words(other)}")
     if held.silent:
         note(f"What the running gateways could not write down yet is not counted: {held.silent}")
     return ExitCode.DONE if found.complete and not changed else ExitCode.ERROR
@@ -83,8 +86,11 @@ def _told(place: RecordedLake, found: Audit, changed: list[str], *, every: bool)
         yield f"Lake/{place.name} does not add up: {len(findings)} found."
     elif accepted:
         lost = sum(len(numbers) for one in found.endpoints for numbers in one.lost.values())
+        calls = (
+            "the one accepted call is" if accepted == 1 else f"all {accepted:,} accepted calls are"
+        )
         yield (
-            f"Lake/{place.name}: all {accepted:,} accepted calls are accounted for"
+            f"Lake/{place.name}: {calls} accounted for"
             + (f", {lost:,} of them lost." if lost else ", none lost.")
         )
     else:

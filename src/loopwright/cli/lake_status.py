@@ -13,10 +13,11 @@ import click
 from loopwright.cli.common import ProjectOptions, project_options
 from loopwright.cli.output import note, say, say_json, table
 from loopwright.cli.recorded_data import RecordedLake, recorded_data, size_words
-from loopwright.cli.unwritten import Unwritten, unwritten
+from loopwright.cli.unwritten import Unwritten, left_words, unwritten
 from loopwright.clock import to_text
 
 if TYPE_CHECKING:
+    from loopwright.lake.capture.left import Left
     from loopwright.lake.capture.waiting import Waiting
     from loopwright.lake.status import LakeStatus, PartitionStatus
 
@@ -32,6 +33,7 @@ class _Found:
     status: LakeStatus
     log: Waiting
     held: Unwritten
+    left: Sequence[Left]
     ledger: Sequence[tuple[str, Mapping[str, Any]]]
     """The gateways that the ledger told of last, each with its last line."""
 
@@ -68,6 +70,7 @@ def command(name: str | None, every: bool, as_json: bool, options: ProjectOption
 
 def _look(place: RecordedLake) -> _Found:
     from loopwright.lake.capture.ledger import Ledger
+    from loopwright.lake.capture.left import left
     from loopwright.lake.capture.waiting import waiting
     from loopwright.lake.keys import Role
 
@@ -75,29 +78,32 @@ def _look(place: RecordedLake) -> _Found:
     held = unwritten(place)
     log = waiting(place.spool)  # before the lake: what moves over meanwhile is told twice, not lost
     ledger = Ledger(lake).last_lines(_LEDGER_LINES)
-    return _Found(place, lake.status(), log, held, ledger)
+    return _Found(place, lake.status(), log, held, list(left(place.spool)), ledger)
 
 
 def _told(found: _Found, *, every: bool) -> Iterator[str]:
     place, status = found.place, found.status
     yield f"Lake/{place.name}  in {place.storage}"
-    yield f"  calls       {status.calls:,} in {status.files:,} files, {size_words(status.bytes)}"
+    files = _counted(status.files, "file")
+    yield f"  calls       {status.calls:,} in {files}, {size_words(status.bytes)}"
     if status.feedback:
         yield f"  feedback    {status.feedback:,}"
     lag = max(status.visibility_delay.total_seconds(), found.log.oldest_seconds)
     behind = f", {lag:.0f} s behind now" if lag else ""
     yield f"  complete    through {_second(found.complete_through)} UTC{behind}"
     hidden = status.last_seq - status.visible_seq
-    delayed = f", {hidden:,} calls wait for the visibility delay" if hidden else ""
+    delayed = f", {_counted(hidden, 'row')} hidden by the visibility delay" if hidden else ""
     yield f"  last call   number {status.last_seq:,}{delayed}"
     yield f"  on the way  {_on_the_way(found.log)}"
     if found.held.lost:
         lost = _counted(found.held.lost, "lost call")
         yield f"  unwritten   {lost}: the log's disk does not take even that; see `lake audit`"
+    for one in found.left:
+        yield f"  left over   {left_words(one)}"
     if found.held.silent:
         yield f"  unwritten   not known: {found.held.silent}"
-    partitions = len(status.key_ids)
-    yield f"  master key  {status.master_key_id}, over the keys of {partitions:,} partitions"
+    keys = _counted(len(status.key_ids), "partition")
+    yield f"  master key  {status.master_key_id}, which opens the keys of {keys}"
     yield from _ledger(found.ledger)
     if rows := _rows(status.partitions, every=every):
         yield ""
@@ -183,6 +189,10 @@ def _as_json(found: _Found) -> dict[str, Any]:
             "deadGateways": log.dead_gateways,
             "unwrittenLost": None if found.held.silent else found.held.lost,
         },
+        "left": [
+            {"lake": one.lake_id, "folder": str(one.folder), "calls": one.calls}
+            for one in found.left
+        ],
         "ledger": [{"gateway": gateway, "lastLine": dict(line)} for gateway, line in found.ledger],
         "partitions": [asdict(part) for part in status.partitions],
     }

@@ -1,6 +1,7 @@
-"""What running gateways hold in memory because their logs do not take it: asked of the daemon.
+"""What is in no lake and no log of one: held in memory by gateways, or left for another lake.
 
-To be asked before the log is read: what is written down meanwhile is then told twice, not left out.
+The daemon is asked for what gateways hold because their logs do not take it. To be asked
+before the log is read: what is written down meanwhile is then told twice, not left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from loopwright.errors import DaemonError
 
 if TYPE_CHECKING:
     from loopwright.lake.capture.accounts import Accounts
+    from loopwright.lake.capture.left import Left
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +44,11 @@ def unwritten(place: RecordedLake) -> Unwritten:
     except DaemonError as error:
         return Unwritten(silent=error.message)
     return Unwritten({gateway: from_json(held) for gateway, held in told.items()})
+
+
+def left_words(left: Left) -> str:
+    """What waits for a lake that is not served under this name any more, and what to do."""
+    return (
+        f"{left.calls:,} {'call' if left.calls == 1 else 'calls'} for the lake {left.lake_id} in "
+        f"{left.folder}: taken when its storage is back; remove the folder if it never will be"
+    )

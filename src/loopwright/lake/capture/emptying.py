@@ -17,6 +17,7 @@ from loopwright.lake.batch import Batch, BatchBuilder
 from loopwright.lake.capture.accounts import Account
 from loopwright.lake.capture.housekeeping import Housekeeping
 from loopwright.lake.capture.ledger import Ledger, lake_secret
+from loopwright.lake.capture.left import is_of, set_aside, take_up
 from loopwright.lake.capture.ranges import NONE, Ranges
 from loopwright.lake.capture.records import CapturedCall, Lost
 from loopwright.lake.capture.spool import (
@@ -73,12 +74,16 @@ class Emptying:
         if not (self._lake.root / "lake.json").is_file():  # a disk that is not mounted, say
             raise LakeError(f"there is no lake in {self._lake.root} any more")
         done = Emptied()
+        take_up(self._folder, self._lake.lake_id, disk=self._disk)
         found = gateways(self._folder)
         for group in self._groups(found):
             done += self._record(group)
         for gateway in found:
             if not gateway.alive and not gateway.segments():
-                self._close(gateway)
+                if self._ledger.knows(gateway.id) or gateway.was_keyless:
+                    self._close(gateway)
+                else:  # another lake's, or it died before it took a call
+                    remove_gateway(gateway)
         self._housekeeping.look_after()
         return done
 
@@ -99,12 +104,15 @@ class Emptying:
 
     def _segments(self, gateway: Gateway) -> Iterator[SegmentFile]:
         """Those that may be taken and were not, in order."""
-        told = self._ledger.read(gateway.id)
-        if not told.lines:  # it died before it could say so
-            self._ledger.opened(gateway.id, spool=self._folder)
         for segment in gateway.segments():
             if gateway.alive and not segment.finished:
                 return
+            if not is_of(segment, self._lake.lake_id):
+                self._set_aside(gateway, segment)
+                continue
+            told = self._ledger.read(gateway.id)
+            if not told.lines:  # it died before it could say so
+                self._ledger.opened(gateway.id, spool=self._folder)
             if segment.number in told.segments:
                 self._disk.remove(segment.path)
                 continue
@@ -113,6 +121,10 @@ class Emptying:
                 self._disk.sync_path(segment.path)
                 self._disk.sync_path(gateway.folder)
             yield segment
+
+    def _set_aside(self, gateway: Gateway, segment: SegmentFile) -> None:
+        place = set_aside(self._folder, gateway, segment, disk=self._disk)
+        _log.warning("calls are sealed for another lake, and set aside", extra={"in": str(place)})
 
     def _record(self, group: Sequence[Taken]) -> Emptied:
         batch = self._batch(group)

@@ -121,15 +121,19 @@ def read(data: bytes, secret: bytes) -> tuple[Opened, Iterator[Frame]]:
     Raises LakeKeyError when it is sealed by another lake's or an older master key's secret, and
     LakeIntegrityError when a whole header is not one of ours.
     """
-    line, newline, _ = data.partition(b"\n")
-    if not newline:
-        return Opened(None, torn=True), iter(())
-    header = _header(line)
+    end = data.find(b"\n")
+    header = _header(data[:end]) if end >= 0 else None
     if header is None:
         return Opened(None, torn=True), iter(())
     opened = Opened(header)
     key = unseal(secret, header.key, name=header.name)
-    return opened, _frames(data, len(line) + 1, key, opened)
+    return opened, _frames(data, end + 1, key, opened)
+
+
+def lake_of(line: bytes) -> str | None:
+    """The id of the lake that a segment with this first line is sealed for; None in a torn one."""
+    header = _header(line) if line.endswith(b"\n") else None
+    return header.lake if header else None
 
 
 def counts(data: bytes) -> dict[Kind, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from loopwright.lake.disk import Disk
 from loopwright.locks import is_held
 
 FINISHED, OPEN = ".log", ".open"
-_LOCK = "lock"
+LOCK = "lock"
 _GATEWAYS_LOCK = ".gateways"
 _RECORDER_LOCK = ".recorder"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -111,10 +111,10 @@ def gateways(folder: Path) -> list[Gateway]:
     """The gateways that have a folder in a lake's spool, by name."""
     if not folder.is_dir():
         return []
-    with locked(folder / _GATEWAYS_LOCK):
+    with gateways_locked(folder):
         places = sorted(path for path in folder.iterdir() if path.is_dir())
         return [
-            Gateway(place.name, place, is_held(place / _LOCK), *_told(place / _LOCK))
+            Gateway(place.name, place, is_held(place / LOCK), *_told(place / LOCK))
             for place in places
         ]
 
@@ -135,13 +135,13 @@ def new_keyless_gateway(folder: Path, gateway_id: str) -> int | None:
 
 def _new_gateway(folder: Path, gateway_id: str, *, told: str) -> int | None:
     Disk().make_folders(folder)
-    with locked(folder / _GATEWAYS_LOCK):
+    with gateways_locked(folder):
         place = folder / gateway_id
         try:
             place.mkdir()
         except FileExistsError:
             return None
-        descriptor = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         # All of its blocks are taken now, so that a full disk has room for what is noted later.
         os.write(descriptor, told.encode().ljust(_ENDING_BYTES).ljust(_LOCK_BYTES, b"\n"))
@@ -170,7 +170,7 @@ def note_numbers(descriptor: int, numbers: bytes) -> None:
 def remove_gateway(gateway: Gateway) -> None:
     """Take away the folder of a dead gateway that left no segments."""
     with suppress(FileNotFoundError):
-        (gateway.folder / _LOCK).unlink()
+        (gateway.folder / LOCK).unlink()
     with suppress(FileNotFoundError):
         gateway.folder.rmdir()
 
@@ -178,6 +178,11 @@ def remove_gateway(gateway: Gateway) -> None:
 def bytes_in(folder: Path) -> int:
     """How many bytes of segments lie in a lake's spool. Raises OSError."""
     return sum(_size(path) for path in folder.glob("*/*") if path.suffix in (FINISHED, OPEN))
+
+
+def gateways_locked(folder: Path) -> AbstractContextManager[None]:
+    """While it is held, no gateway gets a folder in a lake's spool."""
+    return locked(folder / _GATEWAYS_LOCK)
 
 
 @contextmanager
