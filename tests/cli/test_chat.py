@@ -179,7 +179,7 @@ def test_without_a_daemon_nobody_answers(
         assert run([*command, "--project", str(tmp_path)]) == 1
         assert "loopwright serve --detach" in capsys.readouterr().err
     assert run(["serve", "--stop", "--project", str(tmp_path)]) == 0
-    assert "No daemon serves." in capsys.readouterr().err
+    assert "nothing to stop" in capsys.readouterr().err
     assert run(["serve", "--stop", "--detach", "--project", str(tmp_path)]) == 2
     assert not (tmp_path / ".loopwright").exists()
 

@@ -68,7 +68,7 @@ def test_calls_of_a_dead_gateway_are_taken_in_and_erased(
     before = calls(loopwright)
     code, out, err = loopwright("erase", "--subject", ALICE, "--yes")
     assert code == 0, err
-    assert "Lake main: 2 calls and 1 rows of feedback go" in out
+    assert "Lake main: 2 calls and 1 row of feedback go" in out
     assert calls(loopwright) == before + 2  # Bob's came in
     code, out, _ = loopwright("lake", "audit")
     assert code == 0, out

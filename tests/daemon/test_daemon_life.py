@@ -287,6 +287,38 @@ def test_in_the_foreground_it_serves_until_ctrl_c(project: ServedProject) -> Non
     assert UPSTREAM_KEY.encode() not in log
 
 
+def test_a_second_ctrl_c_does_not_wait_for_running_calls(
+    project: ServedProject, upstream: MockUpstream
+) -> None:
+    (project.path / "loopwright.yaml").write_text(
+        "gateway: {listen: '127.0.0.1:0', limits: {drainSeconds: 3600}}\n"
+    )
+    asked = threading.Event()
+
+    async def mute(request: web.Request, said: dict[str, Any]) -> web.StreamResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        return await echo(request, said)
+
+    upstream.behave = mute
+    command = [sys.executable, "-m", "loopwright", "serve", "--project", str(project.path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as served:
+        eventually(lambda: Presence(project.folder.path).facts())
+        project.apply()
+        caller = threading.Thread(target=lambda: project.run("chat", "support", "anybody?"))
+        caller.start()
+        assert asked.wait(30)
+        served.send_signal(signal.SIGINT)
+        eventually(lambda: Presence(project.folder.path).facts() is None)
+        assert served.poll() is None, "it waits for the call"
+        served.send_signal(signal.SIGINT)
+        _, log = served.communicate(timeout=60)
+        caller.join(30)
+    assert served.returncode == 0
+    assert b"running calls are broken off" in log
+    assert project.run("lake", "audit")[0] == 0
+
+
 def test_a_project_that_is_removed_takes_its_daemon_with_it(project: ServedProject) -> None:
     assert project.apply()[0] == 0
     pid = facts(project.folder).pid

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from loopwright.cli.dataset_words import counted
 from loopwright.cli.output import table
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def plan_lines(plan: ErasurePlan) -> Iterator[str]:
     for key in plan.keys:
         yield f"master key in {key.where}: {_key_fate(key)}"
     if plan.queries:
-        yield f"query history and audit logs: {plan.queries:,} lines no longer quote the id"
+        lines = counted(plan.queries, "line")
+        yield f"query history and audit logs: the id is taken out of {lines}"
     for file in plan.files:
         yield f"file {file}: calls were imported from it; it stays as it is"
 
@@ -41,7 +43,8 @@ def plan_lines(plan: ErasurePlan) -> Iterator[str]:
 def _found_lines(one: FoundIn) -> Iterator[str]:
     kind = "inference dataset" if one.inference else "Lake"
     calls, notes = one.traces.rows("calls"), one.traces.rows("feedback")
-    yield f"{kind} {one.place.name}: {calls:,} calls and {notes:,} rows of feedback go"
+    go = "goes" if calls + notes == 1 else "go"
+    yield f"{kind} {one.place.name}: {counted(calls, 'call')}{_remarks(notes)} {go}"
     rows = [
         (share.table, share.dt, share.endpoint, f"{share.rows:,}", f"{share.of:,}")
         for share in one.traces.shares
@@ -49,6 +52,11 @@ def _found_lines(one: FoundIn) -> Iterator[str]:
     if rows:
         shown = table(rows, header=("TABLE", "DAY (UTC)", "ENDPOINT", "ROWS", "OF"))
         yield from (f"  {line}" for line in shown.splitlines())
+
+
+def _remarks(count: int) -> str:
+    rows = "row" if count == 1 else "rows"
+    return f" and {count:,} {rows} of feedback" if count else ""
 
 
 def _key_fate(key: KeyFate) -> str:
@@ -64,8 +72,8 @@ def _fate(copy: Copy) -> str:
     if copy.lines is None:
         return "may hold lines of them and does not tell; look yourself, or export it again"
     if copy.erasable:
-        return f"{copy.lines:,} lines go"
-    return f"{copy.lines:,} lines cannot be taken out from here; remove it by hand"
+        return f"{counted(copy.lines, 'line')} go{'es' if copy.lines == 1 else ''}"
+    return f"{counted(copy.lines, 'line')} cannot be taken out from here; remove it by hand"
 
 
 def receipt_bytes(plan: ErasurePlan, journals: Sequence[Journal], *, name: str, at: str) -> bytes:

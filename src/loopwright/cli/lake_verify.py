@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from loopwright.cli.common import ProjectOptions, project_options
+from loopwright.cli.dataset_words import counted
 from loopwright.cli.output import say
 from loopwright.cli.recorded_data import recorded_data
 from loopwright.errors import ExitCode
@@ -27,5 +28,6 @@ def command(name: str | None, options: ProjectOptions) -> int:
     if told is None:
         say(f"Lake/{place.name} is not as it was written: {len(findings)} found.")
         return ExitCode.ERROR
-    say(f"Lake/{place.name} is as it was written: {told.files:,} files, {told.calls:,} calls.")
+    held = f"{counted(told.files, 'file')}, {counted(told.calls, 'call')}"
+    say(f"Lake/{place.name} is as it was written: {held}.")
     return ExitCode.DONE

@@ -9,6 +9,7 @@ import click
 
 from loopwright.cli.acting import caller, project_of
 from loopwright.cli.common import ProjectOptions, project_options, runs_long
+from loopwright.cli.dataset_words import counted
 from loopwright.cli.output import note, say, say_json
 from loopwright.errors import LoopwrightError
 
@@ -28,7 +29,7 @@ def command(detach: bool, stop: bool, tells: bool, as_json: bool, options: Proje
     """Run the project daemon: the gateway, and the recorder of its calls.
 
     An apply that needs it starts it in the background by itself. In the foreground its log goes
-    to stderr, and Ctrl-C lets running calls end first.
+    to stderr, and Ctrl-C lets running calls end first; a second Ctrl-C breaks them off.
     """
     from loopwright.daemon.declared import DaemonFolder
     from loopwright.daemon.project import write_project
@@ -81,15 +82,19 @@ def _detach(folder: DaemonFolder, project: Any, environ: dict[str, str]) -> None
 
 def _stop(folder: DaemonFolder) -> None:
     from loopwright.daemon.client import DaemonClient
+    from loopwright.daemon.presence import Presence
     from loopwright.daemon.starting import wait_until_gone
 
     client = DaemonClient.of(folder.path)
-    if client is None:
-        note("No daemon serves.")
+    if client is not None:
+        client.stop()
+    elif not Presence(folder.path).is_alive:  # else it is ending its calls already
+        note("No daemon of this project serves; there is nothing to stop.")
         return
-    client.stop()
     if not wait_until_gone(folder, seconds=_STOP_SECONDS):
-        raise LoopwrightError("the daemon is still ending its calls", hint="ask again later")
+        raise LoopwrightError(
+            "the daemon is still ending its calls", hint="`loopwright serve --stop` waits on"
+        )
     say("The daemon has ended.")
 
 
@@ -98,7 +103,9 @@ def _tell(folder: DaemonFolder, *, as_json: bool) -> None:
 
     client = DaemonClient.of(folder.path)
     if client is None:
-        raise LoopwrightError("no daemon serves", hint="start one: loopwright serve --detach")
+        raise LoopwrightError(
+            "no daemon of this project serves", hint="start one: loopwright serve --detach"
+        )
     status = client.status()
     if as_json:
         say_json(status)
@@ -116,9 +123,10 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"Endpoint  {name}: {'running' if one['running'] else 'stopped'}{delivered}"
     for lake, log in status["logs"].items():
         lost = sum(log["lost"].values())
+        recorded = counted(log["delivered"], "call")
         yield (
-            f"Lake      {lake}: {log['delivered']:,} calls delivered since it began, "
-            f"{lost:,} lost, {log['queueDepth']:,} still in the log"
+            f"Lake      {lake}: since the daemon began {recorded} recorded, "
+            f"{lost:,} lost, {log['queueDepth']:,} on the way"
         )
     for subject, why in status["problems"].items():
         yield f"Problem   {subject}: {why}"

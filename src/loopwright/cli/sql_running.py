@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopwright.cli.output import note
+from loopwright.cli.output import note, say
 from loopwright.cli.recorded_data import RecordedData
 from loopwright.cli.sql_output import show_table, write
 
@@ -104,11 +104,15 @@ def _views(asked: Asked, data: RecordedData, role: Role) -> list[View]:
 
 
 def _tell(asked: Asked, *, rows: int, is_cut: bool) -> None:
-    """How many rows there were, on stderr; nothing beside a plain stream of rows."""
+    """How many rows there were: under a table; on stderr for a file or rows that are cut short.
+
+    Nothing beside a plain stream of rows.
+    """
+    tell = say if asked.form == "table" else note
     count = f"{rows:,} row{'s' if rows != 1 else ''}"
     if is_cut:
-        note(f"The first {count}; there are more: give --limit N, or --output FILE for all.")
+        tell(f"The first {count}; there are more: give --limit N, or --output FILE for all.")
     elif asked.output is not None:
         note(f"{count} in {asked.output}.")
     elif asked.form == "table":
-        note(f"{count}.")
+        tell(f"{count}.")

@@ -59,8 +59,8 @@ async def _run(
 
     daemon = Daemon(folder, known, project=project, make_gateway=make_gateway, detached=detached)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, daemon.stop)
+    loop.add_signal_handler(signal.SIGTERM, daemon.stop)
+    loop.add_signal_handler(signal.SIGINT, daemon.interrupt)
     try:
         await daemon.run()
     finally:

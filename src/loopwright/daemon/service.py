@@ -83,7 +83,7 @@ class Daemon:
         self._control = Control(self, self._token)
         self._port = 0
         self._changing = asyncio.Lock()
-        self._leaving = asyncio.Event()
+        self._leaving, self._hurry = asyncio.Event(), asyncio.Event()
         self._gateway: Gateway | None = None
         self._now = Configured(Settings())
         self._problems: dict[str, str] = {}
@@ -104,6 +104,12 @@ class Daemon:
     def stop(self) -> None:
         """Let running calls end, then go."""
         self._leaving.set()
+
+    def interrupt(self) -> None:
+        """Stop; asked once more, do not wait for running calls any longer."""
+        if self._leaving.is_set():
+            self._hurry.set()
+        self.stop()
 
     async def reload(self, given: Mapping[str, str]) -> None:
         """Follow what is declared now. What cannot be followed is told, and the rest is."""
@@ -205,13 +211,24 @@ class Daemon:
         self._presence.leave()
         gateway, self._gateway = self._gateway, None
         if gateway:
-            await gateway.drain(self._now.settings.limits.drain_seconds)
+            await self._drained(gateway)
         await asyncio.to_thread(self._logs.close)
         if not await until_recorded(self._folder.spool, seconds=_LAST_FLUSH_SECONDS):
             _log.warning("calls stay in the log until a daemon runs again")
         await self._recorder.stop(seconds=_RECORDER_SECONDS)
         await self._control.close()
         _log.info("stopped")
+
+    async def _drained(self, gateway: Gateway) -> None:
+        seconds = self._now.settings.limits.drain_seconds
+        drained = asyncio.create_task(gateway.drain(seconds))
+        hurried = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not drained.done():
+            _log.warning("running calls are broken off")
+            await gateway.drain(0)
+        await drained
 
     def _looked(self) -> Marks:
         return marks(self._folder, self._project, self._known.files)

@@ -110,14 +110,14 @@ def _check_functions(
         if node.get("class") in _REFUSED:
             raise DatasetError(
                 f"A dataset's where cannot use a {node['class'].lower()}: `{expression}`",
-                hint="Say a condition on the metadata columns of one call.",
+                hint="say a condition on the metadata columns of one call",
             )
         if node.get("class") == "FUNCTION":
             called.add(node["function_name"])
     if called and (unsteady := _unsteady(connection, called)):
         raise DatasetError(
             f"A dataset's where cannot use {unsteady}(): its answer is not a function of one call",
-            hint="Leave out clocks, randomness, aggregates and macros.",
+            hint="leave out clocks, randomness, aggregates and macros",
         )
 
 
@@ -136,10 +136,10 @@ def _columns_of(where: dict[str, Any], expression: str) -> tuple[str, ...]:
     columns = {(path[1:] if path[0].lower() == "calls" else path)[0].lower() for path in named}
     for column in sorted(columns - set(_COLUMNS)):
         near = difflib.get_close_matches(column, _COLUMNS, n=1)
-        nearest = f" The nearest is {near[0]}." if near else ""
+        nearest = f"; the nearest is {near[0]}" if near else ""
         raise DatasetError(
             f"A dataset's where cannot see a column {column!r}: `{expression}`",
-            hint=f"It sees metadata that is the same in every lake.{nearest}",
+            hint=f"it sees the metadata columns that every lake has{nearest}",
         )
     return tuple(sorted(columns))
 

@@ -34,6 +34,7 @@ def _told(status: Status) -> Iterator[Opinion]:
         yield Opinion(Severity.ERROR, subject, why, "see the daemon's log")
     for lake, log in status["logs"].items():
         lost = sum(log["lost"].values())
-        told = f"{log['delivered']:,} calls since the daemon began, {lost:,} lost"
+        calls = f"{log['delivered']:,} call{'s' if log['delivered'] != 1 else ''}"
+        told = f"{calls} since the daemon began, {lost:,} lost"
         severity = Severity.WARNING if lost else Severity.OK
         yield Opinion(severity, f"log of Lake/{lake}", told, f"see `loopwright lake audit {lake}`")
