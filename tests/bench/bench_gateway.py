@@ -5,6 +5,7 @@ load generator on core 1; the peers take turns, figures are medians. Requests/s 
 connections get done. CPU is what the kernel accounts to the server's threads, per request; that
 of the recorder, the child that empties the log into the lake, is measured until the lake holds
 every call of the round, on whichever core is free, and shown apart and in the sum.
+Where LITELLM names the `litellm` executable, or it is on the PATH, its proxy takes turns, too.
 LOOPWRIGHT_BENCH_SECONDS (2) a turn, LOOPWRIGHT_BENCH_ROUNDS (5).
 """
 
@@ -26,10 +27,17 @@ from typing import Any
 
 import pytest
 
+if __name__ == "__main__":  # a server or the load: it starts without pytest's paths
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from support import fast_upstream
+from support.fast_upstream import EVENTS
+from support.litellm_proxy import LITELLM, litellm_proxy
+
 SECONDS = float(os.environ.get("LOOPWRIGHT_BENCH_SECONDS", "2"))
 ROUNDS = int(os.environ.get("LOOPWRIGHT_BENCH_ROUNDS", "5"))
-CONNECTIONS, STREAMS, EVENTS = 16, 8, 50
-KEY = "lw-bench-key"
+CONNECTIONS, STREAMS = 16, 8
+KEY = "sk-lw-bench-key"
 
 QUESTION = {
     "model": "chat",
@@ -39,12 +47,6 @@ QUESTION = {
     ],
     "temperature": 0.7,
 }
-ANSWER = {
-    "id": "chatcmpl-1", "object": "chat.completion", "created": 1_760_000_000, "model": "m-2026",
-    "choices": [{"index": 0, "finish_reason": "stop",
-                 "message": {"role": "assistant", "content": "word " * 350}}],
-    "usage": {"prompt_tokens": 200, "completion_tokens": 350, "total_tokens": 550},
-}  # fmt: skip
 CLIENT_HEADERS = "".join(
     f"{name}: {value}\r\n"
     for name, value in {
@@ -59,68 +61,11 @@ CLIENT_HEADERS = "".join(
 )  # fmt: skip
 
 
-# -- the mock upstream: as little as answers HTTP ------------------------------------------------
+# -- who answers, and the peer: what anybody would write ---------------------------------------
 
 
 def upstream() -> None:
-    import httptools
-    import uvloop
-
-    body = json.dumps(ANSWER).encode()
-    whole = _head("application/json", f"content-length: {len(body)}") + body
-    streamed = _head("text/event-stream", "transfer-encoding: chunked")
-    events = [_chunked(event) for event in _events()]
-
-    class Upstream(asyncio.Protocol):
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-            self.parser = httptools.HttpRequestParser(self)
-            self.body = b""
-
-        def data_received(self, data: bytes) -> None:
-            self.parser.feed_data(data)
-
-        def on_body(self, body: bytes) -> None:
-            self.body += body
-
-        def on_message_complete(self) -> None:
-            wants_stream, self.body = b'"stream"' in self.body, b""
-            if not wants_stream:
-                self.transport.write(whole)
-                return
-            self.transport.write(streamed)
-            for event in events:
-                self.transport.write(event)
-            self.transport.write(b"0\r\n\r\n")
-
-    async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0)
-        _ready(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    uvloop.run(serve())
-
-
-def _head(kind: str, *lines: str) -> bytes:
-    told = ["HTTP/1.1 200 OK", f"content-type: {kind}", *lines]
-    return ("\r\n".join(told) + "\r\n\r\n").encode()
-
-
-def _events() -> Iterator[bytes]:
-    shared = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_760_000_000,
-              "model": "m-2026"}  # fmt: skip
-    for number in range(EVENTS - 1):
-        delta = {"content": f"word{number} "}
-        chunk = {**shared, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
-        yield b"data: " + json.dumps(chunk).encode() + b"\n\n"
-    yield b"data: [DONE]\n\n"
-
-
-def _chunked(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-# -- the peer: what anybody would write --------------------------------------------------------
+    fast_upstream.serve(_ready)
 
 
 def passthrough(url: str) -> None:
@@ -191,6 +136,7 @@ def gateway(url: str, folder: str, delivers: str = "yes") -> None:
 
 def recorder(folder: str) -> None:
     """Empties the log, as the daemon's child does, and says how many calls it has taken."""
+    from loopwright.collecting import spare_collecting
     from loopwright.lake.capture.recorder import Recorder
     from loopwright.lake.keys import MasterKey
     from loopwright.lake.store import Lake
@@ -198,6 +144,7 @@ def recorder(folder: str) -> None:
     place = Path(folder)
     master = MasterKey.from_file(place / "master")
     recorder = Recorder(place / "spool", lambda name: Lake.open(place / name, master=master))
+    spare_collecting()
     _ready(0)
     taken = 0
     while True:
@@ -249,8 +196,9 @@ def load(port: str, seconds: str, streams: str) -> None:
         until = time.monotonic() + float(seconds)
         await asyncio.gather(*(busy(until) for _ in range(STREAMS if stream else CONNECTIONS)))
 
+    began = time.monotonic()
     uvloop.run(run())
-    print(done)
+    print(done, time.monotonic() - began)
 
 
 # -- the measuring -------------------------------------------------------------------------------
@@ -278,15 +226,13 @@ class Figures:
 
 def turn(server: Server, *, stream: bool) -> Figures:
     before, recorded_before = cpu(server.process.pid), _recorder_cpu(server)
-    began = time.monotonic()
     kind = "stream" if stream else "whole"
     out = subprocess.run(
         _pinned(1, "load", str(server.port), str(SECONDS), kind),
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
-    took = time.monotonic() - began
-    done = int(out)
+    done, took = int(out.split()[0]), float(out.split()[1])
     calls = done // EVENTS if stream else done
     used = cpu(server.process.pid) - before
     server.accepted += calls
@@ -294,7 +240,7 @@ def turn(server: Server, *, stream: bool) -> Figures:
     if server.recorder is not None:
         _wait_until_taken(server)
         recording = _recorder_cpu(server) - recorded_before
-    return Figures(done / min(took, SECONDS), used / calls * 1e6, recording / calls * 1e6)
+    return Figures(done / took, used / calls * 1e6, recording / calls * 1e6)
 
 
 def cpu(pid: int) -> float:
@@ -370,17 +316,24 @@ def servers() -> Iterator[dict[str, Server]]:
         ours = Server(*stack.enter_context(running("gateway", url, f"{folder}/ours", core=0)))
         _, ours.recorder = stack.enter_context(running("recorder", f"{folder}/ours", core=1))
         ours.taken = Path(folder) / "ours" / "taken"
-        yield {"pass-through": peer, "gateway, no delivery": bare, "gateway, captured": ours}
+        peers = {"pass-through": peer, "gateway, no delivery": bare, "gateway, captured": ours}
+        if LITELLM:
+            proxy = litellm_proxy(url, folder=Path(folder), model="chat", key=KEY, core=0)
+            peers["LiteLLM"] = Server(*stack.enter_context(proxy))
+        yield peers
 
 
 @pytest.mark.bench
 def test_figures_of_the_gateway(servers: dict[str, Server]) -> None:
     whole = report(f"1 KB to 2 KB, {CONNECTIONS} connections", "calls/s", rounds(servers))
+    servers.pop("LiteLLM", None)
     streams = rounds(servers, stream=True)
     streamed = report(f"{STREAMS} streams of {EVENTS} events", "events/s", streams)
     peer, ours = whole["pass-through"], whole["gateway, captured"]
     assert ours.rate >= 0.6 * peer.rate
-    assert ours.cpu <= 1.6 * peer.cpu
+    assert ours.cpu + ours.recorder_cpu <= 1.6 * peer.cpu
+    if LITELLM:
+        assert ours.rate >= 30 * whole["LiteLLM"].rate
     assert streamed["gateway, captured"].rate >= 0.7 * streamed["pass-through"].rate
 
 
@@ -396,5 +349,4 @@ def rounds(servers: dict[str, Server], *, stream: bool = False) -> dict[str, lis
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
     globals()[sys.argv[1]](*sys.argv[2:])

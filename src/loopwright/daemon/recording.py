@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from loopwright.collecting import spare_collecting
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.daemon.lakes import open_lake
 from loopwright.daemon.logs import begin_logging
@@ -37,6 +38,7 @@ def main(state: Path, *, parent: int) -> None:
     # An earlier daemon's recorder may still be ending its last step.
     with Disk().lock(folder.path / "recorder.lock"):
         recorder = Recorder(folder.spool, _Opening(folder))
+        spare_collecting()
         while not asked.wait(_EVERY) and os.getppid() == parent:
             recorder.step()
         _finish(recorder)

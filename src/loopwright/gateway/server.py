@@ -7,10 +7,10 @@ secrets are the owner's.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from loopwright.collecting import spare_collecting
 from loopwright.errors import GatewayError
 from loopwright.gateway.access_log import AccessLog
 from loopwright.gateway.app import App
@@ -23,8 +23,6 @@ from loopwright.gateway.upstream_client import UpstreamClient
 
 if TYPE_CHECKING:
     from loopwright.lake.capture.call_log import CallLog
-
-_COLLECT_AFTER = (20_000, 20, 20)
 
 
 class GatewayServer:
@@ -65,7 +63,7 @@ class GatewayServer:
         except BaseException:
             await self._client.close()
             raise
-        _spare_collecting()
+        spare_collecting()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -147,9 +145,3 @@ class GatewayServer:
         if self._app is None:
             raise GatewayError("the gateway is not running")
         return self._app
-
-
-def _spare_collecting() -> None:
-    """Look for cyclic garbage less often, and not in what was loaded before: calls leave little."""
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)

@@ -25,7 +25,7 @@ from loopwright.lake.capture.records import Lost
 from loopwright.lake.capture.segment import Segment
 from loopwright.lake.capture.spool import SpoolDisk, bytes_in
 
-SEGMENT_BYTES = 8 << 20
+SEGMENT_BYTES = 16 << 20
 SEGMENT_SECONDS = 2.0
 COMMIT_SECONDS = 0.03
 _COMMIT_FRAMES = 200  # a call is two frames
