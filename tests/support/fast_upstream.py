@@ -1,4 +1,4 @@
-"""A mock upstream that answers for as little CPU time as HTTP takes: to measure what is before it."""
+"""A mock upstream that answers with as little work as HTTP allows: to measure what is before it."""
 
 from __future__ import annotations
 
