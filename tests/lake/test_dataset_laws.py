@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from loopwright.lake import lines as lines_module
 from loopwright.lake import walking
-from loopwright.lake.estimating import estimate
 from loopwright.lake.columns import skey
+from loopwright.lake.estimating import estimate
 from loopwright.lake.lines import Lines
 from loopwright.lake.recipe import Dedup, Order, Recipe
 from loopwright.lake.sampling import RING, rank, ring_start, share

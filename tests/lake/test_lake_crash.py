@@ -25,6 +25,7 @@ from loopwright.lake.compaction import compact
 from loopwright.lake.disk import Disk, is_temporary
 from loopwright.lake.ingest import append
 from loopwright.lake.store import Lake
+from support.sweeps import EVERY
 
 FIRST, SECOND, BOTH = [1, 2, 11], [2, 3], [1, 2, 11, 3]  # 11 lies in another partition
 
@@ -54,10 +55,12 @@ def named(numbers: list[int]) -> list[str]:
     return [call(number)["call_id"] for number in numbers]
 
 
-def crashes(work: Callable[[Path, Disk], None], tmp_path: Path) -> list[tuple[int, CrashingDisk]]:
-    """Run `work` in fresh folders, dying one primitive later each time, until it ends."""
+def crashes(
+    work: Callable[[Path, Disk], None], tmp_path: Path, *, every: int
+) -> list[tuple[int, CrashingDisk]]:
+    """Run `work` in fresh folders, dying `every` primitives later each time, until it ends."""
     found = []
-    for die_at in count(1):
+    for die_at in count(1, every):
         disk = CrashingDisk(die_at)
         root = tmp_path / str(die_at)
         root.mkdir()
@@ -70,13 +73,14 @@ def crashes(work: Callable[[Path, Disk], None], tmp_path: Path) -> list[tuple[in
     raise AssertionError
 
 
+@EVERY
 @pytest.mark.parametrize("power_cut", [False, True], ids=["kill", "power cut"])
 def test_a_crash_at_any_step_leaves_whole_batches_and_a_rerun_completes(
-    tmp_path: Path, power_cut: bool
+    tmp_path: Path, power_cut: bool, every: int
 ) -> None:
     whole = [[], named(FIRST), named(BOTH)]
     seen = set()
-    for die_at, disk in crashes(everything, tmp_path):
+    for die_at, disk in crashes(everything, tmp_path, every=every):
         root = tmp_path / str(die_at)
         if power_cut:
             disk.cut_power(root)

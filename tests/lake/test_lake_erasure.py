@@ -15,6 +15,7 @@ from loopwright.lake.erasure import Share, erase, finish, journals, resume, trac
 from loopwright.lake.ingest import append, append_feedback
 from loopwright.lake.keys import Role
 from loopwright.lake.store import Lake
+from support.sweeps import EVERY
 
 ALICE = "alice@example.com"
 HERS = ["call-2", "call-5", "call-11"]
@@ -93,10 +94,11 @@ def test_only_an_admin_erases(tmp_path: Path, role: Role) -> None:
     assert len(ids(as_admin(tmp_path).snapshot())) == 7
 
 
+@EVERY
 def test_an_erasure_that_died_at_any_step_is_finished_without_the_subjects_id(
-    tmp_path: Path,
+    tmp_path: Path, every: int
 ) -> None:
-    for die_at in count(1):
+    for die_at in count(1, every):
         root = tmp_path / str(die_at)
         filled(root)
         disk = CrashingDisk()
