@@ -277,9 +277,18 @@ def test_neither_keys_nor_text_are_in_the_access_log(
     ask(client, text="a secret sentence", user="end-user-7")
     with pytest.raises(openai.NotFoundError):
         ask(client, model="nobody")
-    until(lambda: gateway.log_lines.count(b"\n") == 2)
+    with pytest.raises(openai.NotFoundError):
+        ask(client.with_options(base_url=f"{gateway.url}/path.mail@x.example.com/v1"))
+    with pytest.raises(openai.NotFoundError):
+        client.with_options(base_url=f"{gateway.url}/path.mail@x.example.com").get(
+            "/v7", cast_to=str
+        )
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("path.mail@x.example.com")
+    until(lambda: gateway.log_lines.count(b"\n") == 5)
     lines = bytes(gateway.log_lines)
-    for hidden in (b"secret", b"sk-", b"end-user-7", KEY.encode()):
+    for hidden in (b"secret", b"sk-", b"end-user-7", b"path.mail", KEY.encode()):
         assert hidden not in lines
     assert b'"principal":"team"' in lines
     assert b'"endpoint":"chat"' in lines
+    assert b'"path":"/v1/chat/completions"' in lines

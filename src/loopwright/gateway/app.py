@@ -130,7 +130,6 @@ class App:
         if self._access_log is not None:
             line = notes.line(
                 method=exchange.method,
-                path=exchange.path,
                 status=exchange.status or 499,
                 sent=exchange.sent,
             )

@@ -91,7 +91,8 @@ class Record:
     def _call(self, clean: Redactor | None, said: Said, end: End) -> CapturedCall:
         """The record: what is text in it redacted, in its columns, too."""
         arrival, counts = self._arrival, Counter[str]()
-        subject, request = self._with_subject()
+        subject, ids = self._subject()
+        request = {name: one for name, one in arrival.request.items() if name not in ids}
         columns = self._facts(said, end)
         named = {
             "session_id": self._session(),
@@ -104,11 +105,11 @@ class Record:
         if subject is not None:
             columns["subject_key"] = self._log.hash_keys.subject_key(subject)
         if clean is None:
-            asked = arrival.body if request is arrival.request else _dumped(request)
+            asked = _dumped(request | ids) if ids else arrival.body
             answered = said.raw if said.raw is not None else _dumped(said.value)
         else:
-            asked = _redacted(request, clean, counts)
-            answered = _redacted(said.value, clean, counts)
+            asked = _redacted(request, clean, counts, ids)
+            answered = _redacted(said.value, clean, counts, {})
             columns["redactions"] = dict(counts)
         return CapturedCall(
             ticket=self._ticket,
@@ -140,17 +141,24 @@ class Record:
         told = {name: value for name, value in facts.items() if value is not None}
         return {**told, "http_status": end.status}  # nobody's word overrules that none answered
 
-    def _with_subject(self) -> tuple[str | None, dict[str, Any]]:
-        """The end user, and the request that names them: an erasure looks for them there."""
+    def _subject(self) -> tuple[str | None, dict[str, str]]:
+        """The end user, and pseudonyms for the fields of the request that name one."""
         request, delivery = self._arrival.request, self._delivery
-        header = delivery.subject_header
-        named = self._arrival.headers.get(header.lower()) if header else None
-        if named:
-            same = request.get("user") == named
-            return named, request if same else {**request, "user": named}
-        fields = (delivery.subject_field,) if delivery.subject_field else _SUBJECT_FIELDS
-        found = (request.get(field) for field in fields)
-        return next((one for one in found if isinstance(one, str) and one), None), request
+        own, header = delivery.subject_field, delivery.subject_header
+        looked_at = (own,) if own else _SUBJECT_FIELDS
+        given = {field: _id(request.get(field)) for field in {*looked_at, *_SUBJECT_FIELDS}}
+        by_header = self._arrival.headers.get(header.lower()) if header else None
+        if by_header:
+            given["user"] = by_header
+        ids = {field: self._pseudonym(one) for field, one in given.items() if one}
+        subject = by_header or next((one for field in looked_at if (one := given[field])), None)
+        if own and own in ids:
+            ids.setdefault("user", ids[own])  # where datasets look for whom a call is of
+        return subject, ids
+
+    def _pseudonym(self, subject: str) -> str:
+        """The same for the same user of this lake; datasets are split by it."""
+        return f"user-{self._log.hash_keys.subject_key(subject):016x}"
 
     def _session(self) -> str | None:
         header = self._delivery.session_header or SESSION_HEADER
@@ -159,6 +167,11 @@ class Record:
         return self._arrival.headers.get(header.lower()) or (
             told if isinstance(told, str) else None
         )
+
+
+def _id(value: Any) -> str | None:
+    """Of an end user: text, or a number that stands for one."""
+    return str(value) if type(value) in (str, int) else None
 
 
 def _result(end: End, said: Said, operation: str) -> dict[str, Any]:
@@ -194,14 +207,14 @@ def _finish_reasons(body: dict[str, Any]) -> Iterator[Any]:
             yield choice.get("finish_reason")
 
 
-def _redacted(value: Any, clean: Redactor, counts: Counter[str]) -> bytes:
+def _redacted(value: Any, clean: Redactor, counts: Counter[str], ids: dict[str, str]) -> bytes:
     found = Counter[str]()
     try:
         body = clean.value(value, found)
     except RecursionError:
         return _TOO_DEEP
     counts.update(found)
-    return _dumped(body)
+    return _dumped(body | ids if ids else body)
 
 
 def _dumped(value: Any) -> bytes:

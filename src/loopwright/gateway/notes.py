@@ -9,7 +9,7 @@ from typing import Any
 
 from loopwright.gateway.capturing import Timings
 from loopwright.gateway.identifiers import uuid7
-from loopwright.gateway.routing import Work
+from loopwright.gateway.routing import PATHS, Work
 
 
 @dataclass(slots=True)
@@ -45,14 +45,14 @@ class Notes:
             overhead_us=None if self.overhead is None else round(self.overhead * 1_000_000),
         )
 
-    def line(self, *, method: str, path: str, status: int, sent: int) -> dict[str, Any]:
-        """The request's line in the access log."""
+    def line(self, *, method: str, status: int, sent: int) -> dict[str, Any]:
+        """The request's line in the access log. The path as it was sent may hold anything."""
         ended, first = perf_counter(), self.first_token
         return {
             "time": datetime.fromtimestamp(self.ts / 1_000_000, UTC),
             "call_id": self.call_id,
             "method": method,
-            "path": path[:200],
+            "path": PATHS[self.work] if self.work else None,
             "status": status,
             "bytes": sent,
             "principal": self.principal or None,

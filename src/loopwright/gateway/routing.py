@@ -47,6 +47,14 @@ class Route:
         return "POST" if self.work in _POSTED else "GET"
 
 
+PATHS = {
+    **{work: f"/v1/{path}" for path, work in CALLS.items()},
+    **{work: path for path, work in _FIXED.items()},
+    Work.MODELS: "/v1/models",
+    Work.MODEL: "/v1/models/{model}",
+    Work.FEEDBACK: "/v1/feedback",
+}
+"""Each work's path, without what a client puts into it."""
 _POSTED = frozenset({*CALLS.values(), Work.FEEDBACK})
 
 
