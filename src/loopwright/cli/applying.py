@@ -110,6 +110,7 @@ class Applying:
             _stopping(stop, results.note),
         ):
             declared = self.options.declare(workspace, paths, opened)
+            workspace.remember_project_file(declared)
             reconciler = Reconciler(
                 workspace, declared, listener=results, stop=stop, parallelism=self.parallelism
             )

@@ -87,7 +87,7 @@ def _told(place: RecordedLake, found: Audit, changed: list[str], *, every: bool)
     elif accepted:
         lost = sum(len(numbers) for one in found.endpoints for numbers in one.lost.values())
         calls = (
-            "the one accepted call is" if accepted == 1 else f"all {accepted:,} accepted calls are"
+            "the 1 accepted call is" if accepted == 1 else f"all {accepted:,} accepted calls are"
         )
         yield (
             f"Lake/{place.name}: {calls} accounted for"

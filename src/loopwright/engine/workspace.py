@@ -27,14 +27,30 @@ if TYPE_CHECKING:
 
 STATE_FOLDER = ".loopwright"
 PROJECT_FILE = "loopwright.yaml"
+MANIFESTS_FILE = "manifests.txt"
+"""Beside the states: the folder of the project file, where that is not the project's own."""
 
 
 def find_project(start: Path) -> Path:
-    """The nearest folder, from `start` up, with a project file or a state; else `start`."""
+    """The nearest folder, from `start` up, with a project file or a state; else `start`.
+
+    A project file that lies among manifests is of the project around it that applied them.
+    """
     for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file() or (folder / STATE_FOLDER).is_dir():
+        if (folder / STATE_FOLDER).is_dir():
             return folder
+        if (folder / PROJECT_FILE).is_file():
+            around = (found for found in folder.parents if _reads_project_of(found, folder))
+            return next(around, folder)
     return start
+
+
+def _reads_project_of(folder: Path, manifests: Path) -> bool:
+    try:
+        told = (folder / STATE_FOLDER / MANIFESTS_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return (folder / told.strip()).resolve() == manifests.resolve()
 
 
 @dataclass(frozen=True)
@@ -67,6 +83,14 @@ class Workspace:
         if not path.exists():
             path.write_text("*\n")
 
+    def remember_project_file(self, declared: Declared) -> None:
+        """So that commands which are run beside it find this project. Not of one elsewhere."""
+        folder = declared.project_folder
+        if folder is None or self.project_dir not in folder.resolve().parents:
+            return
+        path = self.project_dir / STATE_FOLDER / MANIFESTS_FILE
+        path.write_text(f"{folder.resolve().relative_to(self.project_dir)}\n", encoding="utf-8")
+
     @cached_property
     def _state(self) -> SqliteState:
         return open_state(self.state_dir / "state.db", clock=self.clock)
@@ -91,6 +115,8 @@ class Declared:
     commit: str = ""
     spendable: float | None = None
     """Money that the runs of one approval may cost at most today; None: no daily bound."""
+    project_folder: Path | None = None
+    """Where the project file lies that was read."""
 
 
 def declare(
@@ -117,6 +143,7 @@ def declare(
         sources=manifests.sources,
         variables=dict(variables or {}),
         warnings=tuple(diagnostics),
+        project_folder=manifests.project_document.base_dir if manifests.project_document else None,
     )
 
 

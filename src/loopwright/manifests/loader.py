@@ -5,6 +5,7 @@ Knows no resource kind; `resources` takes the documents from here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,11 +88,21 @@ def _read(paths: Sequence[str], project_dir: Path, stdin: Callable[[], bytes]) -
         else:
             reader.read(Path(path))
     project_file = project_dir / PROJECT_FILE
+    if not (project_file.is_file() or reader.projects):
+        for named in filter(os.path.isfile, paths):
+            _read_beside(Path(named), reader)
     if project_file.is_file():
         here = Path.cwd()
         inside = project_file.is_relative_to(here)
         reader.read(project_file.relative_to(here) if inside else project_file)
     return reader
+
+
+def _read_beside(path: Path, reader: Reader) -> None:
+    """A file of a folder with a project file is of that project, also when it is named alone."""
+    beside = path.parent / PROJECT_FILE
+    if beside.is_file():
+        reader.read(beside)
 
 
 def _read_variables(paths: Sequence[str]) -> tuple[list[dict[str, object]], list[Diagnostic]]:
