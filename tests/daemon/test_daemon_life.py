@@ -20,6 +20,9 @@ from aiohttp import web
 from loopwright.daemon.client import DaemonClient
 from loopwright.daemon.presence import Presence
 from loopwright.daemon.starting import start, wait_until_gone, wait_until_serving
+from loopwright.errors import LakeKeyError
+from loopwright.lake.keys import MasterKey
+from loopwright.lake.store import Lake
 from loopwright.providers.local.job_folder import started_at
 from support.daemons import MANIFESTS, ServedProject, eventually, facts, kill
 from support.upstreams import MockUpstream, echo
@@ -27,12 +30,16 @@ from support.upstreams import MockUpstream, echo
 UPSTREAM_KEY = "the-upstream-credential-7f3a"
 
 
-def ask(project: ServedProject, text: str, *, key: str = "none", model: str = "support") -> str:
+def ask(
+    project: ServedProject, text: str, *, key: str = "none", model: str = "support", user: str = ""
+) -> str:
     """What the unmodified openai client is answered."""
     url = f"{facts(project.folder).gateway}/v1"
     with openai.OpenAI(base_url=url, api_key=key, max_retries=0) as client:
         told = client.chat.completions.create(
-            model=model, messages=[{"role": "user", "content": text}]
+            model=model,
+            messages=[{"role": "user", "content": text}],
+            user=user or openai.NOT_GIVEN,
         )
     return told.choices[0].message.content or ""
 
@@ -195,6 +202,29 @@ def test_a_lake_under_another_key_is_delivered_into_by_the_same_daemon(
     assert facts(project.folder) == before
     assert '"calls": 1' in project.run("lake", "status", "--json")[1]
     assert project.run("lake", "audit")[0] == 0
+
+
+def test_a_lake_whose_key_an_erasure_renews_is_delivered_into_by_the_same_daemon(
+    project: ServedProject,
+) -> None:
+    project.apply()
+    before = facts(project.folder)
+    for user in ("alice-4711", "bob"):
+        ask(project, "hello", user=user)
+    assert flushed(project)
+    copied = project.path.parent / "copy"
+    shutil.copytree(project.path / "lake", copied)
+    code, out, err = project.run("erase", "--subject", "alice-4711", "--yes")
+    assert (code, "was renewed" in err) == (0, True), err
+    (key,) = (project.path / ".loopwright/keys").glob("*.key")
+    with pytest.raises(LakeKeyError, match="wrong master key"):
+        Lake.open(copied, master=MasterKey.from_file(key))
+    assert ask(project, "on") == "on"
+    assert flushed(project)
+    assert facts(project.folder) == before
+    assert '"calls": 2' in project.run("lake", "status", "--json")[1]
+    code, out, _ = project.run("lake", "audit")
+    assert code == 0, out
 
 
 def test_what_is_declared_anew_is_followed_without_a_restart(

@@ -104,7 +104,7 @@ def test_telephone_numbers_are_found_however_they_are_grouped(written: str, valu
         "password: str = Field(min_length=8)",
         "the password must be 8 characters, 密码至少8位",
         "max_tokens: 4096000, token: 1234567890123",
-        "pwd=/home/user1/work2",
+        "pwd=/srv/team1/work2",
         "password: ${DB_PASSWORD1} token=$ACCESS_TOKEN_12345",
         "Authorization: Basic authentication",
         "password: <password1> {{password2}}",
