@@ -6,13 +6,15 @@ Everything else goes to the upstream byte for byte.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
 from loopwright.gateway import refusals
 
-_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
+_NAME = b'"model"'
+_MODEL = re.compile(_NAME + rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 _ESCAPED = b"\\u"  # a key may hide behind it
 
 
@@ -42,16 +44,23 @@ def with_model(body: bytes, request: dict[str, Any], model: str) -> bytes:
         before, brace, after = body.partition(b"{")
         comma = b"," if request else b""
         return b"".join([before, brace, b'"model":', name, comma, after])
-    places = [found.span(1) for found in _MODEL.finditer(body)]
-    expected = {**request, "model": model}
+    places = [found.span(1) for at in _mentions(body) if (found := _MODEL.match(body, at))]
     if len(places) == 1 and _says(body, places[0], request["model"]):
         changed = b"".join([body[: places[0][0]], name, body[places[0][1] :]])
-        if _ESCAPED not in body or orjson.loads(changed) == expected:
+        if _ESCAPED not in body or orjson.loads(changed) == {**request, "model": model}:
             return changed
     try:
-        return orjson.dumps(expected)
+        return orjson.dumps({**request, "model": model})
     except TypeError:  # orjson reads deeper than it writes
         raise refusals.bad_body("The request body is nested too deeply.") from None
+
+
+def _mentions(body: bytes) -> Iterator[int]:
+    """Where the name stands: many times faster than looking for the whole pattern."""
+    at = body.find(_NAME)
+    while at >= 0:
+        yield at
+        at = body.find(_NAME, at + len(_NAME))
 
 
 def _says(body: bytes, place: tuple[int, int], wanted: str) -> bool:
