@@ -16,9 +16,11 @@ from loopwright.errors import DatasetError
 from loopwright.lake.building import build
 from loopwright.lake.catalog import Catalog
 from loopwright.lake.erased_lines import erase_lines, erased_lines, lines_about
+from loopwright.lake.estimating import estimate
 from loopwright.lake.exporting import export_version
 from loopwright.lake.folders import Folder
 from loopwright.lake.ingest import append
+from loopwright.lake.lines import Lines
 from loopwright.lake.retention import enforce
 from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
@@ -82,6 +84,18 @@ def test_calls_whose_text_is_past_its_time_are_told_and_not_missed(tmp_path: Pat
     enforce(lake, text=None, metadata=kept.metadata, now=made.START)
     result = verify(catalog, "talks", 1, lake=lake)
     assert (result.findings, result.expired) == ((), 1)
+
+
+def test_calls_whose_text_is_gone_are_counted_before_a_build_as_in_it(tmp_path: Path) -> None:
+    """Metadata tells it: an estimate need not open text to leave them out."""
+    old = [made.record(n, ts=made.START - timedelta(days=40, minutes=n)) for n in (12, 13, 14)]
+    lake = made.make_lake(tmp_path / "lake", [*made.records(10), *old])
+    enforce(lake, text=timedelta(days=30), metadata=None, now=made.START)
+    told = estimate(lake.snapshot(), made.recipe(sampling={"ratio": 1.0}))
+    assert (told.dropped, told.rows) == ({"expired": 3}, (10, 10))
+    lines = Lines(lake.snapshot(), made.recipe(sampling={"ratio": 1.0}), purpose="test")
+    assert len(list(lines)) == 10
+    assert lines.tally.dropped == told.dropped
 
 
 def test_an_export_made_afterwards_loses_more_lines_all_the_same(

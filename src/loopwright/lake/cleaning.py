@@ -24,6 +24,7 @@ from loopwright.lake.rendering import Exchange
 REASON = "reason"
 CLEANED_BY = ("operation", "outcome", "input_tokens", "output_tokens")
 _EQUAL = "exchange_hash"
+_TEXT_GONE = "retain_until"  # set when retention takes a call's text
 
 
 def with_reasons(population: Population, drawn: pa.Table, cleaning: Cleaning) -> pa.Table:
@@ -35,6 +36,8 @@ def with_reasons(population: Population, drawn: pa.Table, cleaning: Cleaning) ->
             among = pc.is_in(drawn["call_id"], pa.array(sorted(duplicate), pa.string()))
             named = pa.scalar(DropReason.DUPLICATE.value)
             reasons = pc.if_else(pc.and_(pc.is_null(reasons), among), named, reasons)
+    gone = pc.and_(pc.is_null(reasons), pc.is_valid(drawn[_TEXT_GONE]))
+    reasons = pc.if_else(gone, DropReason.EXPIRED.value, reasons)
     return drawn.append_column(REASON, reasons)
 
 

@@ -42,6 +42,7 @@ DRAWN_COLUMNS = (
     "reasoning_tokens",
     "endpoint",
     "model_version",
+    "retain_until",
     *CLEANED_BY,
 )
 

@@ -27,6 +27,7 @@ _METADATA_REASONS = frozenset(
         DropReason.TOO_SHORT,
         DropReason.TOO_LONG,
         DropReason.DUPLICATE,
+        DropReason.EXPIRED,
     }
 )
 
