@@ -148,6 +148,7 @@ class Observed:
     external_id: str
     spec: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    """As an operation gives them. One that became another is planned as a change of our record."""
     ready: bool = True
     status: str = ""
     owner: str = ""
