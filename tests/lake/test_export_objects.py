@@ -196,3 +196,34 @@ def test_what_may_pass_is_told_from_what_will_not(prefix: Prefix) -> None:
     for url in ("s3://bucket", "s3://", "gs://bucket/x", "s3:///x"):
         with pytest.raises(LakeError, match="is no place for an export"):
             Prefix.at(url, prefix.store, owner="me", mark="m")
+
+
+def test_an_export_with_an_object_gone_or_changed_is_written_again(prefix: Prefix) -> None:
+    put(prefix)
+    whole = objects_of(prefix)
+    client = prefix.store.client()
+    for name in ("train-aaaa1111.jsonl", "manifest-aaaa1111.json"):
+        place = {"Bucket": prefix.bucket, "Key": prefix.key + name}
+        client.delete_object(**place)
+        assert not prefix.holds()
+        assert put(prefix)
+        assert (prefix.holds(), objects_of(prefix)) == (True, whole)
+        for other in (b"cut", bytes(len(whole[name]))):
+            client.put_object(**place, Body=other)
+            assert not prefix.holds()
+            assert put(prefix)
+            assert (prefix.holds(), objects_of(prefix)) == (True, whole)
+    assert not put(prefix)
+
+
+def test_objects_of_a_manifest_without_tags_are_told_by_their_size(prefix: Prefix) -> None:
+    """As those that were written before there were tags."""
+    put(prefix)
+    client = prefix.store.client()
+    told = orjson.loads(objects_of(prefix)[MANIFEST])
+    del told["tags"]
+    place = {"Bucket": prefix.bucket, "Key": prefix.key + MANIFEST}
+    client.put_object(**place, Body=orjson.dumps(told))
+    assert prefix.holds()
+    client.put_object(Bucket=prefix.bucket, Key=prefix.key + "train-aaaa1111.jsonl", Body=b"cut")
+    assert not prefix.holds()

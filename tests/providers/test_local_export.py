@@ -286,6 +286,27 @@ def test_a_version_goes_to_an_object_store_with_its_manifest(
     ]
 
 
+@pytest.mark.parametrize("of", ["version", "query"])
+def test_an_object_that_is_gone_is_drift_and_made_again(
+    world: LocalWorld, lake: Resolved, stored: ObjectStore, of: str
+) -> None:
+    if of == "query":
+        target = export(world, lake, {"path": f"s3://exports/drift-{of}/"})
+    else:
+        dataset = resolved(world.dataset(lake), world.made(world.dataset(lake)))
+        target = world.export(dataset, f"s3://exports/drift-{of}")
+    made = succeeded(world.made(target, "first"))
+    adapter, client = world.adapter("Export"), stored.client()
+    lines = next(name for name in made.outputs["files"] if name.endswith(".jsonl"))
+    client.delete_object(Bucket="exports", Key=f"drift-{of}/{lines}")
+    assert adapter.observe(target, made.external_id) is None
+    assert adapter.observe(target, None) is None
+    again = succeeded(world.made(target, "second"))
+    assert again.outputs["files"] == made.outputs["files"]
+    assert client.get_object(Bucket="exports", Key=f"drift-{of}/{lines}")["ContentLength"] > 0
+    assert adapter.observe(target, again.external_id) is not None
+
+
 def test_the_connection_says_where_the_object_store_is() -> None:
     told = {"objectStore": {"endpoint": "https://tos.example.com", "addressing": "virtual"}}
     found = Connection.model_validate(told).object_store

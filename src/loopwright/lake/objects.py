@@ -66,6 +66,8 @@ class Committed:
     owner: str
     mark: str
     files: Mapping[str, VersionFile]
+    tags: Mapping[str, str]
+    """What the store called the content of each object when it was written."""
     etag: str
 
 
@@ -100,29 +102,37 @@ class Prefix:
         try:
             told = orjson.loads(data)
             files = {name: VersionFile(**facts) for name, facts in told["files"].items()}
-            return Committed(told["owner"], told["mark"], files, etag)
+            return Committed(told["owner"], told["mark"], files, told.get("tags", {}), etag)
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(f"{self.url}{MANIFEST} is not a manifest of an export") from error
 
     def put(self, parts: Iterable[Part], *, beside: Mapping[str, bytes]) -> ExportResult:
         """Write all objects, then the manifest. Raises LakeError over what others have put there.
 
-        An earlier export of the same owner is replaced, in the moment of the manifest.
+        An earlier export of the same owner is replaced, in the moment of the manifest; this very
+        one is written again only where objects of it are gone or are not what was written.
         """
         before = self.committed()
-        if before and (before.owner, before.mark) == (self.owner, self.mark):
-            return ExportResult(self.url, before.files, written=False)
         if before and before.owner != self.owner:
             raise self._taken(f"an export of {before.owner} is there")
+        if before and before.mark == self.mark and self._is_whole(before):
+            return ExportResult(self.url, before.files, written=False)
         with self._told():
             self._clear(keep=set(before.files) if before else set())
-            files = {self._named(part.name): self._put_lines(part) for part in parts}
+            put = {self._named(part.name): self._put_lines(part) for part in parts}
             for name, content in beside.items():
-                files[self._named(name)] = self._put_bytes(self._named(name), content)
-            self._commit(files, before)
+                put[self._named(name)] = self._put_bytes(self._named(name), content)
+            files = {name: facts for name, (facts, _) in put.items()}
+            self._commit(files, {name: tag for name, (_, tag) in put.items()}, before)
             if before:
                 self._delete(before.files.keys() - files.keys())
         return ExportResult(self.url, files, written=True)
+
+    def holds(self) -> bool:
+        """Whether this very export is there, and every object of it as it was written."""
+        found = self.committed()
+        ours = found is not None and (found.owner, found.mark) == (self.owner, self.mark)
+        return ours and self._is_whole(found)
 
     def remove(self) -> None:
         """Take the export away if it is ours; the manifest first, so that no half of it is left."""
@@ -142,26 +152,38 @@ class Prefix:
         stem, dot, suffix = name.partition(".")
         return f"{stem}-{self.mark}{dot}{suffix}"
 
-    def _clear(self, keep: set[str]) -> None:
-        """Remove what killed attempts left, and refuse to write beside what is not ours."""
+    def _is_whole(self, found: Committed) -> bool:
+        """By size and tag as the store lists them; no object is read."""
+        with self._told():
+            there = {name: (facts["Size"], facts["ETag"]) for name, facts in self._listed()}
+        return all(
+            there.get(name) == (facts.bytes, found.tags.get(name, there.get(name, (0, ""))[1]))
+            for name, facts in found.files.items()
+        )
+
+    def _listed(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         pages = self._client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.bucket, Prefix=self.key):
             for found in page.get("Contents", ()):
-                name = found["Key"].removeprefix(self.key)
-                if name in keep or name == MANIFEST:
-                    continue
-                told = self._client.head_object(Bucket=self.bucket, Key=found["Key"])
-                if told["Metadata"].get(_OWNER) != self.owner:
-                    raise self._taken(f"{name} is there, and not ours")
-                self._delete([name])
+                yield found["Key"].removeprefix(self.key), found
+
+    def _clear(self, keep: set[str]) -> None:
+        """Remove what killed attempts left, and refuse to write beside what is not ours."""
+        for name, found in self._listed():
+            if name in keep or name == MANIFEST:
+                continue
+            told = self._client.head_object(Bucket=self.bucket, Key=found["Key"])
+            if told["Metadata"].get(_OWNER) != self.owner:
+                raise self._taken(f"{name} is there, and not ours")
+            self._delete([name])
         uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
         for upload in uploads.get("Uploads", ()):
             self._client.abort_multipart_upload(
                 Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
             )
 
-    def _put_lines(self, part: Part) -> VersionFile:
-        """In pieces as they come; what is small is one object at once.
+    def _put_lines(self, part: Part) -> tuple[VersionFile, str]:
+        """In pieces as they come; what is small is one object at once. Also the store's tag.
 
         By requests of our own: boto3's transfer never returns once it is stopped from within.
         """
@@ -169,8 +191,8 @@ class Prefix:
         place = {"Bucket": self.bucket, "Key": self.key + self._named(part.name)}
         piece = stream.read(_PIECE_BYTES)
         if len(piece) < _PIECE_BYTES:
-            self._client.put_object(**place, Body=piece, Metadata={_OWNER: self.owner})
-            return stream.facts
+            done = self._client.put_object(**place, Body=piece, Metadata={_OWNER: self.owner})
+            return stream.facts, done["ETag"]
         begun = self._client.create_multipart_upload(**place, Metadata={_OWNER: self.owner})
         place["UploadId"] = begun["UploadId"]
         pieces: list[dict[str, Any]] = []
@@ -179,19 +201,22 @@ class Prefix:
             done = self._client.upload_part(**place, PartNumber=number, Body=piece)
             pieces.append({"PartNumber": number, "ETag": done["ETag"]})
             piece = stream.read(_PIECE_BYTES)
-        self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": pieces})
-        return stream.facts
+        done = self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": pieces})
+        return stream.facts, done["ETag"]
 
-    def _put_bytes(self, name: str, content: bytes) -> VersionFile:
-        self._client.put_object(
+    def _put_bytes(self, name: str, content: bytes) -> tuple[VersionFile, str]:
+        done = self._client.put_object(
             Bucket=self.bucket, Key=self.key + name, Body=content, Metadata={_OWNER: self.owner}
         )
-        return VersionFile(hashlib.sha256(content).hexdigest(), len(content), content.count(b"\n"))
+        facts = VersionFile(hashlib.sha256(content).hexdigest(), len(content), content.count(b"\n"))
+        return facts, done["ETag"]
 
-    def _commit(self, files: Mapping[str, VersionFile], before: Committed | None) -> None:
+    def _commit(
+        self, files: Mapping[str, VersionFile], tags: Mapping[str, str], before: Committed | None
+    ) -> None:
         """One conditional write: of two exports at once, one is the first."""
         condition = {"IfMatch": before.etag} if before else {"IfNoneMatch": "*"}
-        told = {"format": 1, "owner": self.owner, "mark": self.mark, "files": files}
+        told = {"format": 1, "owner": self.owner, "mark": self.mark, "files": files, "tags": tags}
         try:
             self._client.put_object(
                 Bucket=self.bucket,

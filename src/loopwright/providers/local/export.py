@@ -48,10 +48,9 @@ class ExportAdapter(JobAdapter):
         return exports_of(self.places)
 
     def is_there(self, receipt: Receipt) -> bool:
-        """Whether all of it is; what is in it is looked at before it is replaced."""
+        """Whether all of it is; what is in files is looked at before they are replaced."""
         if "://" in receipt.place:
-            found = self._prefix(receipt).committed()
-            return found is not None and found.mark == _mark(receipt)
+            return bool(self._prefix(receipt).holds())
         folder = self.places.path(receipt.place)
         if "masterKey" in receipt.outputs:
             return (folder / "lake.json").is_file()
