@@ -291,7 +291,7 @@ def test_a_lake_whose_key_is_missing_shows_and_is_mended_by_who_has_it(
     code, told, noted = project.run("lake", "audit")
     assert "accounted for, 1 of them lost" in told
     assert "does not take what became of 1 call;" in noted
-    assert "unwritten   1 lost call" in project.run("lake", "status")[1]
+    assert "unwritten   1 call lost" in project.run("lake", "status")[1]
     assert project.apply()[0] == 0
     assert ask(project, "recorded") == "recorded"
     assert flushed(project)

@@ -96,8 +96,8 @@ def _told(found: _Found, *, every: bool) -> Iterator[str]:
     yield f"  last call   number {status.last_seq:,}{delayed}"
     yield f"  on the way  {_on_the_way(found.log)}"
     if found.held.lost:
-        lost = _counted(found.held.lost, "lost call")
-        yield f"  unwritten   {lost}: the log's disk does not take even that; see `lake audit`"
+        lost = f"{_counted(found.held.lost, 'call')} lost"
+        yield f"  unwritten   {lost}, and the log's disk does not take even that; see `lake audit`"
     for one in found.left:
         yield f"  left over   {left_words(one)}"
     if found.held.silent:
