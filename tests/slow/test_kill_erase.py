@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from loopwright.cli import run
+from loopwright.errors import LakeKeyError
 from loopwright.lake.keys import MasterKey
 from loopwright.lake.store import Lake
 from support.local_worlds import do_jobs_inline, line, write_lines
@@ -81,6 +83,7 @@ def test_a_killed_erasure_is_finished_by_the_next(
     project = ["--project", str(tmp_path)]
     assert run(["apply", str(tmp_path / "all.yaml"), "--yes", "--wait", *project]) == 0
     (tmp_path / "calls.jsonl").unlink()
+    copied = shutil.copytree(tmp_path / "lake", tmp_path.parent / f"{tmp_path.name}-copy")
 
     kill_an_erasure(tmp_path, random.Random(seed))
     assert run(["erase", "--resume", "--yes", *project]) == 0
@@ -88,4 +91,6 @@ def test_a_killed_erasure_is_finished_by_the_next(
     master = MasterKey.from_file(tmp_path / ".loopwright/keys/main.key")
     lake = Lake.open(tmp_path / "lake", master=master)
     assert (lake.status().calls, lake.verify()) == (30, [])
+    with pytest.raises(LakeKeyError, match="wrong master key"):
+        Lake.open(copied, master=master)
     assert run(["dataset", "verify", "set", *project]) == 0

@@ -68,7 +68,7 @@ def command(
             erasure.settle(Role.ADMIN)
             last = erasure.closed(Role.ADMIN)
             plan = erasure.plan(opened.records(), Role.ADMIN)
-            if plan.empty and resume:
+            if plan.empty and resume and not as_json:
                 say(_nothing_left(last))
             elif not as_json:
                 say("\n".join(plan_lines(plan)))

@@ -14,18 +14,8 @@ from loopwright.gateway.findings import Finding
 SHORTEST = 9
 """Of a text that holds a name and its value."""
 
-_WORDS = (
-    "passw",
-    "pwd",
-    "secret",
-    "key",
-    "token",
-    "authoriz",
-    "passphrase",
-    "密码",
-    "密碼",
-    "口令",
-)
+_WORDS = ("pass", "pwd", "secret", "key", "token", "authoriz", "密", "口令")
+"""Without one of these there is no name."""
 _NAMED = re.compile(r"passw(?:or)?d|passphrase|pwd|secret|key|token|authorization|密码|密碼|口令")
 _SEPARATORS = ("=", ":", "：", "＝", "是", "为", "為", " is ")
 _BEFORE_KEY = re.compile(
@@ -77,10 +67,10 @@ def named_secrets(text: str) -> Iterator[Finding]:
     if len(text) < SHORTEST or not any(sign in text for sign in _SEPARATORS):
         return
     small = text.lower()
-    if len(small) != len(text):  # a letter became two: places would not be the same
-        small = text
     if not any(word in small for word in _WORDS):
         return
+    if len(small) != len(text):  # a letter became two: places would not be the same
+        small = text
     end = 0
     for named in _NAMED.finditer(small):
         if named.start() < end or (shortest := _shortest(small, named)) is None:
