@@ -364,11 +364,32 @@ def test_a_lake_of_another_environment_under_the_same_key_moves_along(
     (state / "state.db").write_bytes(b"")
     facts = {"masterKey": {"file": ".loopwright/keys/main.key"}}
     Receipts(state / "lakes").put(Receipt("other", "me", facts=facts))
+    moved = MasterKey.generate()
+    Lake.create(project / "moved", master=moved)  # under another key since, and nobody told
+    Receipts(state / "lakes").put(Receipt("moved", "me", facts=facts))
     code, _, err = loopwright("erase", "--subject", ALICE, "--yes")
     assert code == 0, err
     fresh = MasterKey.from_file(project / ".loopwright/keys/main.key")
     assert fresh.id != master.id
     assert Lake.open(project / "other", master=fresh).keys.master_id == fresh.id
+    assert Lake.open(project / "moved", master=moved).keys.master_id == moved.id
+
+
+def test_a_key_is_not_renewed_while_a_lake_under_it_is_away(
+    loopwright: Loopwright, project: Path
+) -> None:
+    """It would be locked out: the erasure waits for it, and nothing is locked meanwhile."""
+    master = MasterKey.from_file(project / ".loopwright/keys/main.key")
+    facts = {"masterKey": {"file": ".loopwright/keys/main.key"}}
+    Receipts(project / ".loopwright/default/lakes").put(Receipt("away", "me", facts=facts))
+    code, _, err = loopwright("erase", "--subject", ALICE, "--yes")
+    assert (code, "cannot be renewed: a lake under it is not in away" in err) == (1, True)
+    assert quoting(project, SECRET, ALICE) == []
+    assert loopwright("lake", "verify")[0] == 0
+    Lake.create(project / "away", master=master)
+    assert loopwright("erase", "--resume", "--yes")[0] == 0
+    fresh = MasterKey.from_file(project / ".loopwright/keys/main.key")
+    assert Lake.open(project / "away", master=fresh).keys.master_id != master.id
 
 
 def test_an_erasure_that_died_after_its_receipt_gets_no_second_one(

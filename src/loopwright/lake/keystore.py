@@ -270,14 +270,7 @@ class KeyStore:
         return self._master.open(wrapped, name=name)
 
     def _read(self) -> KeyFile:
-        try:
-            found = _KEY_FILE.validate_json(self.path.read_bytes())
-        except FileNotFoundError as error:
-            raise LakeIntegrityError(f"the key store {self.path} is missing") from error
-        except OSError as error:
-            raise LakeError(f"cannot read the key store {self.path}: {error}") from error
-        except ValidationError as error:
-            raise LakeIntegrityError(f"the key store {self.path} is damaged") from error
+        found = _read(self.path)
         successor = self._master.successor
         if found.master not in (self._master.id, successor.id if successor else None):
             raise LakeKeyError(
@@ -286,6 +279,22 @@ class KeyStore:
                 hint="give the master key that the lake was made with or last rotated to",
             )
         return found
+
+
+def sealed_by(path: Path) -> str:
+    """Id of the master key that a store is under. Raises LakeError when it cannot be read."""
+    return _read(path).master
+
+
+def _read(path: Path) -> KeyFile:
+    try:
+        return _KEY_FILE.validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise LakeIntegrityError(f"the key store {path} is missing") from error
+    except OSError as error:
+        raise LakeError(f"cannot read the key store {path}: {error}") from error
+    except ValidationError as error:
+        raise LakeIntegrityError(f"the key store {path} is damaged") from error
 
 
 def _name(lake: str, key_id: str, partition: str, kind: KeyKind) -> str:

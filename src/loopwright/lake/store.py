@@ -23,7 +23,7 @@ from loopwright.lake.encryption import DataKeys, Encryption
 from loopwright.lake.exchange import HashKeys
 from loopwright.lake.files import FileManifest, Head, LakeFile
 from loopwright.lake.keys import MasterKey, Role
-from loopwright.lake.keystore import KeyStore, LakeSecret
+from loopwright.lake.keystore import KeyStore, LakeSecret, sealed_by
 from loopwright.lake.partitions import CALLS, FEEDBACK, FOLDERS
 from loopwright.lake.reading import FileReader
 from loopwright.lake.settings import (
@@ -273,6 +273,11 @@ class Lake:
         except (OSError, LakeError) as error:
             return f"{file.path} cannot be checked: {error}"
         return None
+
+
+def master_key_of(root: Path) -> str:
+    """Id of the master key that the lake in `root` is under. Raises LakeError."""
+    return sealed_by(_key_file(root))
 
 
 def _key_file(root: Path) -> Path:

@@ -79,7 +79,7 @@ def renew(places: Places, reference: Reference) -> None:
     LakeError when a lake cannot be reached: then both keys stay.
     """
     from loopwright.lake.keys import MasterKey, Role
-    from loopwright.lake.store import Lake
+    from loopwright.lake.store import Lake, master_key_of
 
     path = places.path(reference["file"])
     held = MasterKey.from_file(path, create=False)
@@ -88,9 +88,8 @@ def renew(places: Places, reference: Reference) -> None:
     environments = list(_environments(places))
     _followed(environments)
     for place in sorted(set(_under(reference, environments)), key=lambda one: one.storage):
-        lake = Lake.open(place.root, master=held.before(fresh), role=Role.ADMIN)
-        if lake.keys.master_id != fresh.id:
-            lake.rotate_master(fresh)
+        if master_key_of(place.root) == held.id:  # else it was done, or it moved to another key
+            Lake.open(place.root, master=held, role=Role.ADMIN).rotate_master(fresh)
     fresh.write(path)
     _followed(environments)
 
