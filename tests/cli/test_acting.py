@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,21 @@ apiVersion: loopwright.dev/v1alpha1
 kind: CallImport
 metadata: {name: recorded}
 spec: {provider: local, lake: main, files: [calls.jsonl]}
+"""
+COUNTED = """
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Dataset
+metadata: {name: all}
+spec: {provider: local, source: {lake: main}, sampling: {count: 3}}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Export
+metadata: {name: ids}
+spec:
+  provider: local
+  source: {lake: main, query: "SELECT call_id FROM calls"}
+  to: {path: ids}
 """
 
 
@@ -51,10 +67,14 @@ def loopwright(
 
 
 def test_only_standard_and_above_switch_a_delivery(loopwright: Loopwright, tmp_path: Path) -> None:
-    code, _, err = loopwright("plan", str(tmp_path), acting="rita")
-    assert code == 1
-    assert "principal rita has the role reader and may not switch the delivery of calls" in err
-    assert loopwright("plan", str(tmp_path), acting="stan")[0] == 0
+    told = "principal rita has the role reader and may not switch the delivery of calls"
+    code, out, _ = loopwright("plan", str(tmp_path), acting="rita")
+    assert (code, told in " ".join(out.split())) == (0, True)
+    code, _, err = loopwright("apply", str(tmp_path), "--yes", acting="rita")
+    assert (code, told in err) == (1, True)
+    assert not (tmp_path / "lake").exists()
+    code, out, _ = loopwright("plan", str(tmp_path), acting="stan")
+    assert (code, "may not" in out) == (0, False)
     assert loopwright("apply", str(tmp_path), "--yes", acting="stan")[0] == 0
     assert not (tmp_path / ".loopwright/default/daemon/daemon.json").exists()
     code, out, err = loopwright("destroy", str(tmp_path), "--yes", acting="rita")
@@ -133,6 +153,33 @@ def test_only_standard_and_above_open_text(loopwright: Loopwright, tmp_path: Pat
     assert code != 0
     assert "may not import calls" in out + err
     assert loopwright("apply", str(tmp_path), "--yes", "--wait")[0] == 0
+
+
+def test_a_reader_sees_the_whole_plan_with_its_numbers_and_applies_none_of_it(
+    loopwright: Loopwright, tmp_path: Path
+) -> None:
+    """Counted with the metadata key; the plan that a reader saves is for others to apply."""
+    with (tmp_path / "all.yaml").open("a") as manifests:
+        manifests.write(IMPORT)
+    assert loopwright("apply", str(tmp_path), "--yes", "--wait")[0] == 0
+    with (tmp_path / "all.yaml").open("a") as manifests:
+        manifests.write(COUNTED)
+    known = loopwright("plan", str(tmp_path), "--json")[1]
+    saved = str(tmp_path / "saved.plan")
+    code, out, err = loopwright("plan", str(tmp_path), "--json", "--out", saved, acting="rita")
+    assert code == 0, (out[:3000], err)
+    ours, theirs = json.loads(known), json.loads(out)
+    assert [change["estimate"]["rows"]["likely"] for change in theirs["changes"][-2:]] == [3, 3]
+    assert theirs["changes"] == ours["changes"]
+    assert ours["cautions"] == []
+    assert [caution["address"] for caution in theirs["cautions"]] == ["Dataset/all", "Export/ids"]
+    assert all("rita has the role reader" in one["message"] for one in theirs["cautions"])
+    for applied in (str(tmp_path), saved):
+        code, _, err = loopwright("apply", applied, "--yes", acting="rita")
+        assert (code, "may not import calls, or build or export datasets" in err) == (1, True)
+    assert not (tmp_path / "ids").exists()
+    assert loopwright("apply", saved, "--wait", acting="stan")[0] == 0
+    assert (tmp_path / "ids" / "ids.jsonl").is_file()
 
 
 def test_a_key_of_nobody_opens_nothing(loopwright: Loopwright, tmp_path: Path) -> None:

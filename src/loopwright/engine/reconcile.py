@@ -88,7 +88,7 @@ class Reconciler:
             if saved is not None:
                 self._refuse_stale(refresher, session, saved, resumes=resumes)
             left = self._resume(session, refresher, run=saved.id if saved else "")
-            planner, plan = refresher.plan(session, selection)
+            planner, plan = refresher.plan(session, selection, applies=True)
             if saved is not None:
                 plan = replace(
                     check_fresh(saved, plan, session, resumes=resumes or bool(left)),
@@ -108,7 +108,8 @@ class Reconciler:
                 outcome.applied = outcome.applied.then(applied)
                 if not waits or outcome.passes >= _MOST_PASSES or not _goes_on(applied):
                     return outcome
-                planner, plan = refresher.plan(session, replace(selection, replaces=()))
+                again = replace(selection, replaces=())
+                planner, plan = refresher.plan(session, again, applies=True)
                 listed |= {change.address for change in plan.pending if change.after}
                 plan = _only(plan, listed, outcome.applied)
                 if plan.is_empty:
@@ -153,7 +154,7 @@ class Reconciler:
             raise StalePlanError(
                 "the saved plan is stale: the manifests changed since", hint="plan again"
             )
-        _, plan = refresher.plan(session, saved.plan.selection)
+        _, plan = refresher.plan(session, saved.plan.selection, applies=True)
         check_fresh(saved, plan, session, resumes=resumes)
 
     def _operator(self, session: StateSession, refresher: Refresher, run: str) -> Operator:

@@ -84,12 +84,17 @@ class Refresher:
             moved=moved,
         )
 
-    def plan(self, reader: StateReader, selection: Selection) -> tuple[Planner, Plan]:
-        """Observe, plan, ask providers for numbers where something would run, and plan again."""
+    def plan(
+        self, reader: StateReader, selection: Selection, *, applies: bool = False
+    ) -> tuple[Planner, Plan]:
+        """Observe, plan, ask providers for numbers where something would run, and plan again.
+
+        What whoever acts may not do is a caution; raises PlanError over it when the plan `applies`.
+        """
         situation = self.situation(reader, selection)
         planner = Planner(situation)
         plan = planner.plan()
-        cautions = self._check(situation, plan)
+        cautions = self._check(situation, plan, applies=applies)
         estimates = self._estimates(situation, planner, plan)
         if estimates:
             planner = Planner(replace(situation, estimates=estimates))
@@ -204,12 +209,13 @@ class Refresher:
 
         return with_retries(look, clock=self.clock, backoff=_BACKOFF, hide=self.pool.hide)
 
-    def _check(self, situation: Situation, plan: Plan) -> tuple[Caution, ...]:
+    def _check(self, situation: Situation, plan: Plan, *, applies: bool) -> tuple[Caution, ...]:
         """Ask providers what they think of what would be done: what a person should know.
 
         Raises PlanError with all that cannot be done.
         """
         targets = Targets(situation.graph, situation.records, situation.header.lineage)
+        fatal = {Severity.ERROR} | ({Severity.FORBIDDEN} if applies else set())
         problems: list[tuple[str, str]] = []
         cautions: list[Caution] = []
         for change in plan.pending:
@@ -218,11 +224,11 @@ class Refresher:
             if resource is None or not isinstance(adapter, SupportsCheck):
                 continue
             for opinion in adapter.check(targets.declared(resource)):
-                if opinion.severity is Severity.ERROR:
+                if opinion.severity in fatal:
                     where = situation.origins.get(change.address, "")
                     message = self.pool.hide(f"{where}: {change.address}: {opinion.message}")
                     problems.append((message, opinion.hint))
-                elif opinion.severity is Severity.WARNING:
+                elif opinion.severity is not Severity.OK:
                     message = self.pool.hide(opinion.message)
                     cautions.append(Caution(str(change.address), message, opinion.hint))
         if problems:

@@ -216,6 +216,8 @@ class LastRun:
 
 class Severity(StrEnum):
     ERROR = "error"
+    FORBIDDEN = "forbidden"
+    """Of a target: whoever acts here may see it planned, and may not apply it."""
     WARNING = "warning"
     OK = "ok"
 

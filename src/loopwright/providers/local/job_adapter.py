@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from loopwright.daemon.acting import NotAllowedError
 from loopwright.errors import PermanentError
 from loopwright.gateway.settings import Role
 from loopwright.providers.base import (
@@ -21,7 +20,7 @@ from loopwright.providers.base import (
 )
 from loopwright.providers.local.job_folder import Job
 from loopwright.providers.local.jobs import Jobs
-from loopwright.providers.local.permission import must_be
+from loopwright.providers.local.permission import forbidden, must_be
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import explained
@@ -51,11 +50,8 @@ class JobAdapter(ABC):
         return ()
 
     def check(self, target: Target) -> Iterable[Opinion]:
-        """Every job opens text, so whoever asks must be allowed to."""
-        try:
-            must_be(Role.STANDARD, _OPENING_TEXT, self.places)
-        except NotAllowedError as error:
-            yield refusal(target, error.message, error.hint or "")
+        """Every job opens text, so whoever applies must be allowed to."""
+        yield from forbidden(Role.STANDARD, _OPENING_TEXT, self.places, target)
         yield from self.opinions(target)
 
     def place_of(self, external_id: str) -> str:

@@ -28,7 +28,7 @@ from loopwright.providers.local.lake_place import (
     default_key,
     master_key,
 )
-from loopwright.providers.local.permission import must_be
+from loopwright.providers.local.permission import forbidden, must_be
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, known_lakes
 from loopwright.providers.local.refusing import elsewhere, explained
@@ -131,6 +131,7 @@ class LakeAdapter:
 
     def check(self, target: Target) -> Iterable[Opinion]:
         """Object stores are for other providers; a folder must be one that can be had."""
+        yield from forbidden(Role.STANDARD, _CHANGING, self._places, target)
         storage = target.spec["storage"]
         if "://" in storage:
             yield Opinion(

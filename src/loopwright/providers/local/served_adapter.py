@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from loopwright.daemon.acting import NotAllowedError
 from loopwright.daemon.declared import Declared, Shelf
 from loopwright.errors import PermanentError
 from loopwright.gateway.settings import Role
@@ -24,8 +23,7 @@ from loopwright.providers.base import (
     Opinion,
     Target,
 )
-from loopwright.providers.local.job_adapter import refusal
-from loopwright.providers.local.permission import must_be
+from loopwright.providers.local.permission import forbidden, must_be
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.refusing import explained
 from loopwright.providers.local.serving import Serving, Status
@@ -72,11 +70,8 @@ class ServedAdapter(ABC):
         return ()
 
     def check(self, target: Target) -> Iterable[Opinion]:
-        """First of all, whoever asks must be allowed to."""
-        try:
-            must_be(self.least, self.doing, self.places)
-        except NotAllowedError as error:
-            yield refusal(target, error.message, error.hint or "")
+        """First of all, whoever applies must be allowed to."""
+        yield from forbidden(self.least, self.doing, self.places, target)
         yield from self.opinions(target)
 
     def needs_daemon(self, declared: Declared) -> bool:
