@@ -204,6 +204,42 @@ def test_a_lake_under_another_key_is_delivered_into_by_the_same_daemon(
     assert project.run("lake", "audit")[0] == 0
 
 
+def test_a_lake_in_another_place_gets_what_comes_and_the_old_one_what_was_answered(
+    project: ServedProject, upstream: MockUpstream
+) -> None:
+    project.apply()
+    asked, may_end = threading.Event(), threading.Event()
+
+    async def held(request: web.Request, said: dict[str, Any]) -> web.StreamResponse:
+        asked.set()
+        await asyncio.to_thread(may_end.wait, 30)
+        return await echo(request, said)
+
+    assert ask(project, "answered before") == "answered before"
+    upstream.behave = held
+    caller = threading.Thread(target=lambda: ask(project, "answered after"))
+    caller.start()
+    assert asked.wait(30)
+    project.write(MANIFESTS.replace("storage: lake}", "storage: other}"), upstream=upstream.url)
+    code, told, _ = project.apply()
+    may_end.set()
+    caller.join(30)
+    assert (code, "replace" in told) == (0, True)
+    upstream.behave = echo
+    assert ask(project, "in the other") == "in the other"
+    assert flushed(project), "what is left for the old lake holds up nobody"
+    told = project.run("lake", "status")[1]
+    assert "in other" in told
+    assert "calls       1 in" in told
+    assert "left over   1 call for the lake" in told
+    assert project.run("lake", "audit")[0] == 0
+
+    project.write(MANIFESTS, upstream=upstream.url)
+    assert project.apply()[0] == 0
+    eventually(lambda: "calls       2 in" in project.run("lake", "status")[1])
+    assert "left over" not in project.run("lake", "status")[1]
+
+
 def test_a_lake_whose_key_an_erasure_renews_is_delivered_into_by_the_same_daemon(
     project: ServedProject,
 ) -> None:

@@ -84,7 +84,9 @@ class Serving:
     def lake_moved_on(self, owner: str, storage: str, key: Mapping[str, str]) -> None:
         """A lake that calls are delivered into lies here now, under this master key."""
         name = owner.rpartition("/")[2]
-        if self.folder.lakes.get(name):
+        if before := self.folder.lakes.get(name):
+            if before.spec["storage"] != storage:
+                self.handed_over()  # what is sealed for the old lake goes there while it can
             spec = {"storage": storage, "masterKey": dict(key)}
             self.folder.lakes.put(Declared(name, "", spec))
 
