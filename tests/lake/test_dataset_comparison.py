@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import dataset_calls as made
 import pytest
@@ -41,6 +43,15 @@ def test_what_chance_explains_is_no_difference_and_what_it_does_not_is_named() -
     assert not skewed.is_alike
     assert skewed.distance == pytest.approx(0.08)
     assert skewed.verdict == "more 03h: 12% of the sample, 4% of the population"
+
+
+def test_few_hours_of_many_are_told_even_of_a_small_sample_and_chance_is_not() -> None:
+    hours = [f"{hour:02}h" for hour in range(24)]
+    day = dict.fromkeys(hours, 17)
+    assert not Difference(day, dict.fromkeys(hours[:6], 10)).is_alike
+    chance = Random(7)
+    drawn = [Counter(chance.choices(hours, k=size)) for size in (5, 20, 60, 400) * 50]
+    assert sum(not Difference(day, sample).is_alike for sample in drawn) <= len(drawn) // 100
 
 
 @pytest.mark.parametrize(

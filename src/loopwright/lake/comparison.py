@@ -21,6 +21,7 @@ PROFILED = ("endpoint", "model_version", "input_tokens", "output_tokens", "ts", 
 """Columns that a profile is counted from."""
 
 _SMALL = 0.02  # nobody minds a distance below
+_DEVIATIONS = 3  # of what chance does; it goes further in one sample of a hundred at most
 _LISTED = 32  # groups of a dimension that are told apart
 _OTHERS = "(others)"
 _UNKNOWN = "(unknown)"
@@ -98,7 +99,9 @@ class Difference:
         rows = mine * seen / (mine + seen)
         shares = _shares(self.population).values()
         by_chance = sum(sqrt(2 * share * (1 - share) / (pi * rows)) for share in shares) / 2
-        return self.distance <= max(_SMALL, 2 * by_chance)
+        # Each row moves the distance by one share of its side at most, so that its variance is
+        # below 1 / 4 rows, however many groups there are (Efron and Stein).
+        return self.distance <= max(_SMALL, by_chance + _DEVIATIONS / sqrt(4 * rows))
 
     @property
     def verdict(self) -> str:
