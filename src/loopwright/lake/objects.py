@@ -131,8 +131,9 @@ class Prefix:
     def holds(self) -> bool:
         """Whether this very export is there, and every object of it as it was written."""
         found = self.committed()
-        ours = found is not None and (found.owner, found.mark) == (self.owner, self.mark)
-        return ours and self._is_whole(found)
+        if found is None or (found.owner, found.mark) != (self.owner, self.mark):
+            return False
+        return self._is_whole(found)
 
     def remove(self) -> None:
         """Take the export away if it is ours; the manifest first, so that no half of it is left."""
