@@ -200,7 +200,7 @@ def test_calls_of_a_lake_that_was_replaced_are_listed(
     out = loopwright("lake", "status")[1]
     assert f"left over   1 call for the lake {old.lake_id}" in out
     assert "on the way  nothing" in out
-    code, _, noted = loopwright("lake", "audit")
+    _, _, noted = loopwright("lake", "audit")
     assert "Not this lake's: 1 call" in noted
     gateway.lake = old
     gateway.record()
@@ -230,7 +230,7 @@ def test_status_tells_what_is_on_the_way_and_folds_many_days(
     _, out, _ = loopwright("lake", "status")
     assert "on the way  1 call in the log" in out
     assert "s behind now" in out, "complete is what lies in the lake and has nothing older to come"
-    assert "1 gateway running" in out
+    assert "1 log open" in out
     for day in range(25):
         ticket = gateway.log.accept("live", call_id=f"day-{day}", ts=0)
         columns = {"ts": 1_790_000_000_000_000 + day * 86_400_000_000, "outcome": "ok"}
@@ -239,7 +239,7 @@ def test_status_tells_what_is_on_the_way_and_folds_many_days(
         )
     gateway.record()
     _, out, _ = loopwright("lake", "status")
-    assert "on the way  nothing; 1 gateway running" in out
+    assert "on the way  nothing; 1 log open" in out
     assert "gateway gw: recorded segment 1" in out
     folded = out.partition("DAY (UTC)")[2].splitlines()[1:]
     assert (len(folded), folded[0].split()[0]) == (21, "until")

@@ -199,6 +199,22 @@ def test_the_watermark_follows_the_clock(tmp_path: Path) -> None:
     assert ids(lake.snapshot(through=1)) == ["call-1"]
 
 
+def test_what_was_complete_stays_so_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    clock = FakeClock()
+    for name, delay in (("at-once", 0), ("later", 600)):
+        lake = new_lake(tmp_path / name, clock=clock, visibility_delay=timedelta(seconds=delay))
+        append(lake, calls(1))
+        clock.advance(600)
+        append(lake, calls(2))
+        before = lake.status()
+        clock.advance(-86_400)
+        assert lake.status().complete_through == before.complete_through
+        assert lake.snapshot(through=before.visible_seq).cut == before.visible_seq
+        append(lake, calls(3))
+        assert lake.status().complete_through == before.complete_through
+        clock.advance(86_400)
+
+
 def test_status_counts_what_is_there(tmp_path: Path) -> None:
     lake = new_lake(tmp_path)
     append(lake, calls(1, 2, 11))

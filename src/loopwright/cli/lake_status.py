@@ -111,7 +111,7 @@ def _told(found: _Found, *, every: bool) -> Iterator[str]:
 
 
 def _on_the_way(log: Waiting) -> str:
-    gateways = f"; {_counted(log.running_gateways, 'gateway')} running"
+    gateways = f"; {_counted(log.running_gateways, 'log')} open"  # one gateway may hold several
     left = (
         f", {_counted(log.dead_gateways, 'log')} left by gateways that ended"
         if log.dead_gateways

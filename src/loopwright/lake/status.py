@@ -25,7 +25,8 @@ class PartitionStatus:
 
 @dataclass(frozen=True, slots=True)
 class LakeStatus:
-    """A lake in numbers. `complete_through`: every call committed up to then can be seen.
+    """A lake in numbers. `complete_through`: every call committed up to then can be seen; it never
+    goes back, also where the clock of the machine does.
 
     `partitions` are those of calls; `files` and `bytes` count feedback too.
     """

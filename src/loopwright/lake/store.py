@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -196,7 +196,7 @@ class Lake:
             partitions=tuple(partition_status(head.calls)),
             last_seq=head.last_seq,
             visible_seq=self._visible_seq(head),
-            complete_through=self.clock.now() - self.visibility_delay,
+            complete_through=self._now(head) - self.visibility_delay,
             visibility_delay=self.visibility_delay,
             master_key_id=self.keys.master_id,
             key_ids=self.keys.key_ids(),
@@ -257,7 +257,12 @@ class Lake:
     def _visible_seq(self, head: Head) -> int:
         if not self.visibility_delay:
             return head.last_seq
-        return self.manifest.last_seq_at(self.clock.now() - self.visibility_delay)
+        return self.manifest.last_seq_at(self._now(head) - self.visibility_delay)
+
+    def _now(self, head: Head) -> datetime:
+        """Not before the newest commit: what was visible stays so when the clock is set back."""
+        now = self.clock.now()
+        return max(now, head.at) if head.at else now
 
     def _finding(self, file: LakeFile) -> str | None:
         path = self.root / file.path
