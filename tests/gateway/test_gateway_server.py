@@ -248,13 +248,14 @@ def test_calls_and_feedback_reach_the_log_and_the_metrics(
             told = call(f"{gateway.url}/v1/feedback", said)
             assert told.status == 200
             assert len(told.json["ids"]) == 2
-            long_ago = {**said, "call_id": "from long ago"}
+            long_ago = {**said, "call_id": "0190-from-long-ago"}
             assert call(f"{gateway.url}/v1/feedback", long_ago).status == 400
             assert call(f"{gateway.url}/other/v1/feedback", long_ago).status == 200
             for wrong in (
                 {"call_id": call_id},
                 {"score": 1},
                 {**said, "score": "much"},
+                {**said, "call_id": "no id at all", "endpoint": "chat"},
                 {**said, "rating": 5},
                 {**said, "endpoint": "nobody"},
                 {**said, "correction": {"role": "user", "content": "x"}},

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lake_world import MASTER, CrashError, CrashingDisk, QuickDisk, ids, new_lak
 from loopwright.errors import LakeError
 from loopwright.lake import importing, jsonl
 from loopwright.lake.importing import ImportProgress, import_calls
+from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
 
 EPOCH_COLUMNS = ["call_id", "ts", "endpoint", "request", "response", "input_tokens", "model"]
@@ -29,7 +31,7 @@ def line(number: int, **more: Any) -> bytes:
         {"role": "user", "content": f"question {number}"},
         {"role": "assistant", "content": f"answer {number}"},
     ]
-    return orjson.dumps({"messages": messages, "created": number, "model": "m", **more}) + b"\n"
+    return orjson.dumps({"messages": messages, "created": number, "model": "m"} | more) + b"\n"
 
 
 def write(path: Path, *lines: bytes) -> Path:
@@ -151,6 +153,17 @@ def test_the_end_user_is_a_keyed_hash_among_the_columns(tmp_path: Path) -> None:
     (first, second, third), (elsewhere, _, _) = subjects
     assert first == second != elsewhere
     assert third is None
+
+
+def test_calls_that_the_lake_keeps_no_more_are_left_out_and_counted(tmp_path: Path) -> None:
+    kept = Retention(metadata=timedelta(days=30))
+    lake = Lake.create(tmp_path / "lake", master=MASTER, retention=kept)
+    now = int(time.time())
+    old, new = line(1, created=now - 90 * 86_400), line(2, created=now - 86_400)
+    for added in (1, 0):
+        found = import_calls(lake, [write(tmp_path / "a.jsonl", old, new, old)])
+        assert (found.read, found.added, found.bad_total) == (3, added, 0)
+        assert found.no_calls == {"older than the lake keeps calls": 2}
 
 
 def test_progress_counts_bytes_up_to_all_of_them(tmp_path: Path) -> None:

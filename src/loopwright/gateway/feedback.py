@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from time import time_ns
@@ -18,6 +19,8 @@ _KINDS = ("score", "good", "label", "correction", "comment")
 _SOURCES = ("human", "app", "judge")
 _LONGEST_WORD = 200
 _MOST_RECENT = 20_000
+_CALL_ID = re.compile(r"[!-~]{1,200}")
+"""Of a gateway, of an import, or of calls that come later: only the form is known."""
 _WORDS = frozenset({"name", "value_label", "text"})
 
 
@@ -40,7 +43,7 @@ class RecentCalls:
 def rows(said: Mapping[str, Any], *, endpoint: str, author: str | None) -> list[dict[str, Any]]:
     """One feedback row for each thing that is said. Raises RefusalError 400."""
     shared = {
-        "call_id": _word(said, "call_id", required=True),
+        "call_id": _call_id(said),
         "ts": time_ns() // 1000,
         "endpoint": endpoint,
         "source": _source(said),
@@ -123,9 +126,17 @@ def _source(said: Mapping[str, Any]) -> str:
     return str(source)
 
 
-def _word(said: Mapping[str, Any], name: str, *, required: bool = False) -> str | None:
+def _call_id(said: Mapping[str, Any]) -> str:
+    value = said.get("call_id")
+    if not isinstance(value, str) or not _CALL_ID.fullmatch(value):
+        raise refusals.bad_body("`call_id` is not an id as x-loopwright-call-id gives it.",
+                                param="call_id")  # fmt: skip
+    return value
+
+
+def _word(said: Mapping[str, Any], name: str) -> str | None:
     value = said.get(name)
-    if value is None and not required:
+    if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_WORD:
         raise refusals.bad_body(f"`{name}` is not a text of up to {_LONGEST_WORD} characters.",

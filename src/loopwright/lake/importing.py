@@ -13,7 +13,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from datetime import date, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ DEFAULT_ENDPOINT = "imported"
 BATCH_ROWS = 50_000
 BATCH_BYTES = 96 << 20
 _NAMED_BAD_LINES = 100
+_EPOCH = date(1970, 1, 1)
+_DAY = 86_400_000_000
+_PAST = "older than the lake keeps calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class ImportProgress:
 class ImportResult:
     """What an import did. `bad` names the first hundred of `bad_total` lines left out.
 
-    `no_calls` counts the lines that are sound but no calls, by reason, the most frequent first.
+    `no_calls` counts the lines that are sound but no calls, or none that the lake would keep, by
+    reason, the most frequent first.
     """
 
     read: int
@@ -115,6 +120,7 @@ def import_calls(
         keys=lake.hash_keys,
         endpoint=endpoint or DEFAULT_ENDPOINT,
         tally=tally,
+        is_past=_is_past(lake),
     )
     records = (record for source in sources for record in reader.records(source))
     for batch in batches(records, rows=batch_rows, text_bytes=BATCH_BYTES):
@@ -190,6 +196,7 @@ class _Reader:
     keys: HashKeys
     endpoint: str
     tally: _Tally
+    is_past: Callable[[int], bool]
 
     def records(self, source: _Source) -> Iterator[dict[str, Any]]:
         """The calls of one file, in its order."""
@@ -228,6 +235,8 @@ class _Reader:
         except TypeError as error:
             raise too_deep(error) from error
         record["ts"] = index if exchange.ts is None else exchange.ts
+        if self.is_past(record["ts"]):
+            raise NotACallError(_PAST)
         record["endpoint"] = exchange.endpoint or self.endpoint
         if exchange.subject is not None:
             record["subject_key"] = self.keys.subject_key(exchange.subject)
@@ -235,6 +244,17 @@ class _Reader:
             record["session_id"] = exchange.session_id
         record.update(exchange.columns)
         return record
+
+
+def _is_past(lake: Lake) -> Callable[[int], bool]:
+    """Whether the retention would take a call of this time (microseconds) away at once."""
+    retention, now = lake.retention, lake.clock.now()
+
+    @cache
+    def day_is_past(day: int) -> bool:
+        return retention.metadata_is_past(str(_EPOCH + timedelta(days=day)), now)
+
+    return lambda ts: day_is_past(ts // _DAY)
 
 
 class _Ordinals:

@@ -79,7 +79,7 @@ def _message(outputs: dict[str, Any]) -> str:
         parts.append(f"{outputs['duplicates']:,} there already")
     if no_calls := outputs["noCalls"]:
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in no_calls.items())
-        parts.append(f"{sum(no_calls.values()):,} are no calls: {reasons}")
+        parts.append(f"{sum(no_calls.values()):,} left out: {reasons}")
     if bad := outputs["bad"]:
         more = "; ..." if bad > len(outputs["badLines"]) else ""
         named = "; ".join(outputs["badLines"])
