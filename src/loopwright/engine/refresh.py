@@ -181,7 +181,7 @@ class Refresher:
                     errors.append(error.message)
         if errors:
             raise PlanError(
-                "cannot observe the world: " + "; ".join(errors),
+                "cannot observe the world: " + "; ".join(dict.fromkeys(errors)),
                 hint="try again, or plan from state alone with --no-refresh",
             )
         return found

@@ -266,7 +266,8 @@ def _refuse_foreign(place: LakePlace, target: Target) -> None:
             f"cannot make {target.address} in {place.storage}: a lake of {whose} lies there",
             address=str(target.address),
             action="create",
-            hint=f"take it over with `loopwright adopt {target.address}`, or use another folder",
+            hint="use another folder; or, where nobody else uses that lake any more, take it over "
+            f"with `loopwright adopt {target.address}`: whoever has it now can then not apply it",
         )
     if place.root.exists() and (not place.root.is_dir() or any(place.root.iterdir())):
         raise PermanentError(
