@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import chain, groupby, pairwise
 from operator import attrgetter
 
+from loopwright.reading import links_through
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Resource
 from loopwright.resources.markers import Edge
@@ -27,6 +28,8 @@ class Link:
     is_input: bool = False
     is_feeder: bool = False
     """Not written at the path, but adds to what is."""
+    is_through: bool = False
+    """Not referred to by itself, but by what it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,13 @@ def build(
     links = list(_links(resources, recorded, problems))
     while True:
         try:
-            return Graph(resources, links), problems
+            Graph(resources, links)
         except CycleError as error:
             cycle = _cycle(error.args[1], links)
             problems.append(_cycle_problem(cycle))
             links = [link for link in links if link is not cycle[0]]
+        else:
+            return Graph(resources, [*links, *links_through(resources, links)]), problems
 
 
 def _links(

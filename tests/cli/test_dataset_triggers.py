@@ -252,3 +252,63 @@ def test_the_plan_says_in_words_what_a_version_would_be(
     monkeypatch.setenv("COLUMNS", "80")
     out = say("plan", str(world / "all.yaml"))[1]
     assert PLANNED in out
+
+
+def test_a_dataset_waits_for_the_one_that_a_suite_is_drawn_from(
+    world: Path, say: Callable[..., Said]
+) -> None:
+    """`all` comes before `set` by name, and after it by what it must not give away."""
+    everything = "spec: {provider: local, source: {lake: main}}"
+    declare(world, "", SUITE, OTHER[: OTHER.index("spec:")].replace("other", "all") + everything)
+    apply(world, say)
+    held = shown(say, "set@v1")["split"]["lines"]["validation"]
+    assert shown(say, "all@v1")["leaks"]["desk/routing/own"] == {"equal": held}
+    assert shown(say, "all@v1")["notHeldAgainst"] == {}
+    assert {change["action"] for change in plan(world, say).values()} == {"no-op"}
+
+
+@pytest.mark.parametrize("sampling", ["ratio: 0.9", "count: 9"])
+def test_in_a_circle_the_set_that_was_not_there_is_told_and_looked_at_next(
+    world: Path, say: Callable[..., Said], sampling: str
+) -> None:
+    """Then it ends: a version made because of a circle is no reason to make another."""
+    names = ("other", "set", "third")
+    drawn = "".join(
+        f"        - {{name: {name}, dataset: Dataset/{name}, method: exactMatch}}\n"
+        for name in names
+    )
+    suite = SUITE[: SUITE.index("        - {name: written")] + drawn
+    split = f"split: {{validation: 0.5, by: call}}, sampling: {{{sampling}, salt: SALT}}"
+    others = [
+        OTHER.replace("other", name)
+        .replace("cleaning: {decontaminate: false}", split.replace("SALT", name))
+        for name in ("other", "third")
+    ]  # fmt: skip
+    declare(world, "", suite, *others)
+    path = str(world / "all.yaml")
+    assert say("apply", path, "--yes", "--wait", "--target", "CallImport/recorded")[0] == 0
+    told = plan(world, say)["Dataset/third"]["estimate"]
+    apply(world, say)
+    missing = {name: shown(say, name)["notHeldAgainst"] for name in names}
+    assert missing == {
+        "other": {},
+        "set": {"desk/routing/other": "no version yet"},
+        "third": {f"desk/routing/{name}": "no version yet" for name in ("other", "set")},
+    }
+    assert {f"not held against {name}: {why}" for name, why in missing["third"].items()} <= {
+        *told["notes"]
+    }
+
+    change = plan(world, say)["Dataset/third"]
+    assert change["action"] == "run"
+    assert change["reason"].startswith("Dataset/other has a version now, and had none: ")
+    apply(world, say)
+    assert [shown(say, name)["version"] for name in names] == [2, 2, 2]
+    assert [shown(say, name)["notHeldAgainst"] for name in names] == [{}, {}, {}]
+    assert {change["action"] for change in plan(world, say).values()} == {"no-op"}
+
+    code, out, err = say("apply", path, "--yes", "--wait", "--replace", "Dataset/other")
+    assert code in (0, 4), out + err  # others of the circle may follow, and were not approved
+    for _ in range(2):
+        apply(world, say)
+    assert {change["action"] for change in plan(world, say).values()} == {"no-op"}

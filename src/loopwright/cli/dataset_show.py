@@ -103,6 +103,8 @@ def _told(manifest: VersionManifest, lake: str) -> Iterator[str]:
     if parent := manifest.parent:
         change = f"{parent.added:,} calls came, {parent.removed:,} went"
         yield f"  since v{parent.version:<5}{change}"
+    for name, why in manifest.not_held_against.items():
+        yield f"  not held against {name}: {why}"
     yield from _differences(manifest)
 
 

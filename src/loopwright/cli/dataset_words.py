@@ -28,6 +28,7 @@ def summary(manifest: VersionManifest) -> dict[str, Any]:
         "rows": manifest.kept,
         "dropped": manifest.dropped,
         "leaks": manifest.leaks,
+        "notHeldAgainst": manifest.not_held_against,
         "corrected": manifest.corrected,
         "comparison": manifest.comparison,
         "split": manifest.split,

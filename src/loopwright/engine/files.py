@@ -22,7 +22,7 @@ def file_digests(graph: Graph, origins: Mapping[Address, str]) -> dict[Address, 
     found = dict(own)
     for address in graph.resources:
         for link in graph.links(address):
-            if link.edge is Edge.READS and link.is_input:
+            if link.edge is Edge.READS and link.is_input and not link.is_through:
                 read = {
                     f"{link.target}: {name}": one for name, one in own.get(link.target, {}).items()
                 }

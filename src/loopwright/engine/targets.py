@@ -71,7 +71,9 @@ class Targets:
         found = {
             link.path: self._resolved(link)
             for link in self._graph.links(address)
-            if link.edge is Edge.NEEDS and not link.is_feeder and link.target.kind != "Provider"
+            if link.edge is Edge.NEEDS
+            and not (link.is_feeder or link.is_through)
+            and link.target.kind != "Provider"
         }
         resource = self._graph.resources.get(address)
         promotion = resource.promotion() if resource else None
@@ -92,7 +94,7 @@ class Targets:
         """What is read as it stands now, and what that in turn refers to."""
         found: dict[str, Resolved] = {}
         for link in self._graph.links(address):
-            if link.edge is Edge.READS and link.is_input:
+            if link.edge is Edge.READS and link.is_input and not link.is_through:
                 read = self._graph.resources[link.target]
                 found[link.path] = Resolved(
                     link.target, spec=read.desired(), base_dir=read.base_dir

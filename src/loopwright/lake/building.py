@@ -72,13 +72,15 @@ def build(
     version: int | None = None,
     cut: int | None = None,
     held_out: Questions | None = None,
+    not_held_against: Mapping[str, str] | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
     clock: Clock | None = None,
 ) -> VersionManifest:
     """Build and commit the next version of a dataset, or return it when it is there already.
 
     `version` is the number it must get (default: the next), `cut` the ingest sequence to stop at
-    (default: the lake's watermark), `held_out` the questions that the recipe names. Raises
+    (default: the lake's watermark), `held_out` the questions that the recipe names;
+    `not_held_against` tells why other sets were not looked at, for the manifest. Raises
     NotEnoughRowsError, and leaves nothing behind, when the lake has fewer usable calls than
     `count` asks for, or none at all.
     """
@@ -103,6 +105,7 @@ def build(
                 lake_id=lake.lake_id,
                 parent=None if newest is None else catalog.load(name, newest),
                 created_at=to_text((clock or SystemClock()).now()),
+                not_held_against=not_held_against or {},
             )
             catalog.commit(manifest, owner=owner)
     return manifest
@@ -169,6 +172,7 @@ def _manifest(
     lake_id: str,
     parent: VersionManifest | None,
     created_at: str,
+    not_held_against: Mapping[str, str],
 ) -> VersionManifest:
     recipe, tally = lines.recipe, lines.tally
     root = root_of(written.lines)
@@ -199,6 +203,7 @@ def _manifest(
         created_at=created_at,
         corrected=tally.corrected,
         leaks=_by_set(tally.leaks),
+        not_held_against=dict(sorted(not_held_against.items())),
         comparison=_comparison(lines),
     )
 

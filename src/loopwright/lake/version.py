@@ -88,6 +88,8 @@ class VersionManifest:
     """Lines that teach a person's correction instead of the recorded answer."""
     leaks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Of the contaminated: by set of held-out questions, by the way in which they gave it away."""
+    not_held_against: Mapping[str, str] = field(default_factory=dict)
+    """Sets of held-out questions that were not looked at, and why."""
     comparison: Mapping[str, Any] = field(default_factory=dict)
     """By dimension: distance, verdict, and the counts of population and sample."""
 

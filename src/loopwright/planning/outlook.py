@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,11 @@ def resolve_inputs(
     ids: dict[str, str] = {}
     unknown: dict[str, Unknown] = {}
     for link in graph.links(address):
-        if link.edge is not Edge.NEEDS or link.is_feeder:
+        if link.is_feeder:
+            continue
+        if link.edge is Edge.READS:
+            if link.is_through and (stood := _standing(graph, link, records)):
+                decisive[link.path] = stood
             continue
         found = _value(graph, link, outlooks, records)
         if isinstance(found, Unknown):
@@ -129,6 +133,42 @@ def _value(
     if len(makers) == 1:
         return outlook.digest or _unknown(link.target, outlook)
     return _newest(makers, outlooks, records)
+
+
+def _standing(graph: Graph, link: Link, records: Mapping[Address, Record]) -> str:
+    """What is read in a circle, as it stands: the digest of the newest version that was made for
+    a reason of its own. One made because of what its own maker reads is no reason to make
+    another, or two resources would take turns for ever. Empty while there is no version.
+    """
+    found = [
+        (revision, record)
+        for maker in makers_of(graph, link)
+        if (record := records.get(maker))
+        and (revision := find_revision(record, link.pointer.revision))
+    ]
+    if not found:
+        return ""
+    newest, record = max(found, key=lambda one: version_of(one[0]))
+    through = {other.path for other in graph.links(record.address) if other.is_through}
+    earlier = [
+        revision
+        for revision in record.revisions
+        if revision.status is RunStatus.SUCCEEDED and revision.number < newest.number
+    ]
+    for before in reversed(earlier):
+        if not _only_read_otherwise(before, newest, through):
+            break
+        newest = before
+    return revision_digest(newest)
+
+
+def _only_read_otherwise(before: Revision, after: Revision, through: Collection[str]) -> bool:
+    """Whether nothing but what stands at these paths led from one revision to the next."""
+
+    def own(revision: Revision) -> dict[str, str]:
+        return {path: one for path, one in revision.inputs.items() if path not in through}
+
+    return before.spec == after.spec and before.inputs != after.inputs and own(before) == own(after)
 
 
 def makers_of(graph: Graph, link: Link) -> list[Address]:

@@ -239,8 +239,17 @@ def _why_changed(context: _Context, current: Revision | None) -> str:
         return because(edits)
     for path in sorted(current.inputs.keys() | context.inputs.keys()):
         if current.inputs.get(path) != context.inputs.get(path):
-            return f"{path} points at something new"
+            return _pointed(context, path, was=current.inputs.get(path))
     return "its input files changed"
+
+
+def _pointed(context: _Context, path: str, *, was: str | None) -> str:
+    """What became of a reference, or of one made by what is read."""
+    for link in context.situation.graph.links(context.resource.address):
+        if link.is_through and link.path == path:
+            how = "another version" if was else "a version now, and had none"
+            return f"{link.target} has {how}: what this reads is drawn from it"
+    return f"{path} points at something new"
 
 
 def _edits(context: _Context) -> tuple[FieldChange, ...]:

@@ -224,7 +224,7 @@ class Dataset(Resource):
 
     def implied(self, declared: Mapping[str, Sequence[Address]]) -> Iterator[Found]:
         """Every EvalSuite, since no line may give its questions away. Read and not needed: a
-        suite may itself be drawn from a Dataset."""
+        suite may be drawn from this very Dataset."""
         if self.spec.cleaning.decontaminate:
             for address in declared.get("EvalSuite", ()):
                 path = ("spec", "cleaning", "decontaminate", address.name)

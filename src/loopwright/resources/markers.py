@@ -60,7 +60,7 @@ class Ref:
 
     With one kind a bare name is enough; it is normalised to `Kind/name`. `is_input` says that
     the revision pointed at decides the result, so it enters the fingerprint; with a `reads` edge
-    only the files that the target names do. `revisions`
+    the files that the target names do, and the runs that it is drawn from. `revisions`
     allows `@` and a revision or alias. `feeders` also needs whatever feeds the target: the
     imports into a lake, the further versions of a dataset. With `recorded` it is enough that
     state knows the target; with `elsewhere` the target may exist without loopwright.

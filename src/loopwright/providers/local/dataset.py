@@ -41,7 +41,7 @@ class DatasetAdapter(JobAdapter):
         """Begin to build the next version. Raises PermanentError when the name is another's."""
         from loopwright.lake.catalog import Catalog
         from loopwright.lake.held_out import HeldOut
-        from loopwright.providers.local.held_out_sets import held_out_files
+        from loopwright.providers.local.held_out_sets import held_out_files, not_held_against
 
         name, owner = dataset_name(target), series_owner(target)
         with explained(target.address, "create"):
@@ -59,6 +59,7 @@ class DatasetAdapter(JobAdapter):
                     "name": name,
                     "owner": owner,
                     "recipe": recipe_spec(target.spec) | {"heldOut": kept},
+                    "notHeldAgainst": not_held_against(target, self.places),
                 },
             )
 

@@ -13,7 +13,7 @@ from loopwright.lake.recipe import Dedup, Recipe
 from loopwright.lake.store import Lake
 from loopwright.lake.walking import Draw
 from loopwright.providers.base import Estimate, LastRun, Range, Target
-from loopwright.providers.local.held_out_sets import held_out_files
+from loopwright.providers.local.held_out_sets import held_out_files, not_held_against
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.recipes import recipe_spec, source_lake
@@ -50,7 +50,13 @@ def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Esti
         dropped={reason: Range.exact(rows) for reason, rows in found.dropped.items()},
         new_calls=_new_calls(lake, recipe, last) if last else None,
         waiting=_waiting(found, known_shortage(places, recipe, lake)),
-        notes=tuple(_notes(found, recipe, last)),
+        notes=(
+            *_notes(found, recipe, last),
+            *(
+                f"not held against {name}: {why}"
+                for name, why in not_held_against(target, places).items()
+            ),
+        ),
     )
 
 

@@ -67,6 +67,7 @@ def _built(work: Work, lake: Lake, catalog: Catalog) -> VersionManifest:
                 version=claim["version"],
                 cut=claim["cut"],
                 held_out=HeldOut(catalog).questions(recipe.held_out),
+                not_held_against=work.arguments.get("notHeldAgainst"),
                 progress=report,
             )
         except NotEnoughRowsError as error:
@@ -109,4 +110,9 @@ def _message(manifest: VersionManifest) -> str:
     left_out = sum(manifest.dropped.values())
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in manifest.dropped.items())
     dropped = f", {left_out:,} left out ({reasons})" if left_out else ""
-    return f"v{manifest.version}: {manifest.kept:,} rows of {manifest.matched:,} calls{dropped}"
+    kept, matched = _count(manifest.kept, "row"), _count(manifest.matched, "call")
+    return f"v{manifest.version}: {kept} of {matched}{dropped}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
