@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import dataset_calls as made
@@ -13,7 +14,7 @@ from loopwright.clock import FakeClock
 from loopwright.errors import DatasetError
 from loopwright.lake.building import build
 from loopwright.lake.catalog import Catalog
-from loopwright.lake.exporting import ExportProgress, export_version
+from loopwright.lake.exporting import ExportProgress, Part, export_version
 from loopwright.lake.folders import Folder
 
 RECIPE = made.recipe(sampling={"count": 20}, split={"validation": 0.3, "by": "call"})
@@ -97,3 +98,17 @@ def test_an_export_killed_at_any_disk_step_is_whole_or_absent(
         assert not out.exists() or contents(out) == expected
         export_version(catalog, "talks", 1, Folder(out))
         assert contents(out) == expected
+
+
+def test_what_a_killed_export_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    out, left = Folder(tmp_path / "out"), tmp_path / ".out.0123456789ab.tmp"
+    left.mkdir()
+    (left / "rows.jsonl").write_bytes(b"text\n")
+
+    def slowly() -> Iterator[bytes]:
+        assert not left.exists()
+        yield b"1"
+        assert Folder(tmp_path / "out").put([Part("rows.jsonl", [b"1"])], beside={}).written
+
+    assert not out.put([Part("rows.jsonl", slowly())], beside={}).written
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,33 @@ def test_an_import_and_a_build_that_are_killed_come_out_as_if_they_were_not(
     catalog = Catalog(world.provider.datasets)
     assert catalog.versions("set") == (1,)
     assert verify(catalog, "set", 1).findings == ()
+
+
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
+)
+@pytest.mark.parametrize("to", [{"path": "out"}, {"inferenceDataset": "chats"}])
+def test_an_export_that_is_killed_is_there_whole_and_nothing_beside_it(
+    project: Path, to: dict[str, str], seed: int
+) -> None:
+    """The first, and the one that takes its place."""
+    chance = random.Random(seed)
+    world = LocalWorld(project)
+    lake = world.lake("main", storage="lake")
+    world.imported(lake, "calls.jsonl")
+    source = {"lake": "main", "query": "SELECT call_id, request FROM calls"}
+    target = world.target("Export", "all", inputs={"source.lake": lake}, source=source, to=to)
+    for revision in (1, 2):
+        shots = [chance.uniform(0.3, 1.5) for _ in range(3)]
+        made = _made_under_fire(world, replace(target, revision=revision), shots)
+        assert made.outputs["rows"] == CALLS
+        assert world.adapter("Export").observe(target, made.external_id) is not None
+        if "path" in to:
+            lines = (project / "out" / "all.jsonl").read_bytes().splitlines()
+            assert len(set(lines)) == CALLS
+            assert not list(project.glob(".out*"))
+        else:
+            assert [path.name for path in world.provider.places.inference.iterdir()] == ["chats"]
 
 
 def test_two_imports_and_two_builds_at_once_double_nothing(project: Path) -> None:

@@ -1,10 +1,18 @@
-"""A folder as the destination of an export: staged beside it, and given its name at the end."""
+"""A folder as the destination of an export: staged beside it, and given its name at the end.
+
+Whoever writes holds a lock on the staged folder, so that what a killed attempt left, text among
+it, is told from what is being written, and cleared by the next.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import glob
+import os
 import secrets
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,21 +33,23 @@ class Folder:
     def put(self, parts: Iterable[Part], *, beside: Mapping[str, bytes]) -> ExportResult:
         """Raises DatasetError when the folder holds something else."""
         self.disk.make_folders(self.path.parent)
+        clear_stagings(self.path)
         staging = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}.tmp")
         self.disk.make_folders(staging)
-        try:
-            files = {}
-            for part in parts:
-                with self.disk.staged(staging / part.name) as handle:
-                    target = LineFile(handle)
-                    for line in part.lines:
-                        target.write(line)
-                files[part.name] = target.facts
-            for name, content in beside.items():
-                self.disk.write_atomic(staging / name, content)
-            written = self._settle(staging)
-        finally:
-            self._discard(staging)
+        with _held(staging, surely=False):
+            try:
+                files = {}
+                for part in parts:
+                    with self.disk.staged(staging / part.name) as handle:
+                        target = LineFile(handle)
+                        for line in part.lines:
+                            target.write(line)
+                    files[part.name] = target.facts
+                for name, content in beside.items():
+                    self.disk.write_atomic(staging / name, content)
+                written = self._settle(staging)
+            finally:
+                self._discard(staging)
         return ExportResult(str(self.path), files, written)
 
     def _settle(self, staging: Path) -> bool:
@@ -65,6 +75,25 @@ class Folder:
             self.disk.discard(path)
         with suppress(OSError):
             staging.rmdir()
+
+
+def clear_stagings(path: Path) -> None:
+    """Remove what killed exports to `path` left beside it, and nothing that is being written."""
+    for staging in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError), _held(staging, surely=True):
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path, *, surely: bool) -> Iterator[None]:
+    """`surely`: raises OSError while another holds it, and where folders cannot be locked."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with nullcontext() if surely else suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _contents(folder: Path) -> dict[str, str] | None:

@@ -142,10 +142,13 @@ class ExportAdapter(JobAdapter):
         if "://" in receipt.place:
             self._prefix(receipt).remove()
             return
+        from loopwright.lake.folders import clear_stagings
+
         folder = self.places.path(receipt.place)
         if "masterKey" in receipt.outputs:
             shutil.rmtree(folder, ignore_errors=True)
             return
+        clear_stagings(folder)
         for name in receipt.facts["files"]:
             Disk().discard(folder / name)
         if folder.is_dir() and not any(folder.iterdir()):
