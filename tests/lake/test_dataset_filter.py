@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dataset_calls as made
+import orjson
 import pytest
 
 from loopwright.errors import DatasetError, LakeKeyError
@@ -154,6 +155,7 @@ def test_the_reader_role_can_estimate_but_not_build(judged: Lake) -> None:
         ("input_tokens >", "syntax error"),
         ("1=1) UNION SELECT 1 FROM calls WHERE (true", "more than a condition"),
         ("true) GROUP BY ALL HAVING (true", "more than a condition"),
+        ("1=1) OR (1=1", "syntax error"),
         ("true); DROP TABLE calls; SELECT (1", "more than one statement"),
         ("true) -- ", "syntax error"),
         ("endpoint IN (SELECT endpoint FROM calls)", "subquery"),
@@ -210,3 +212,26 @@ def test_a_response_schema_keeps_answers_that_satisfy_it(tmp_path: Path) -> None
     assert [sample.call_id for sample in lines] == ["call-00000"]
     assert lines.tally.dropped == {"response_schema": 3}
     assert estimate(lines.snapshot, recipe).rows == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"properties": {"queue": {"pattern": "^(a|aa)+$"}}}, {"queue": "a" * 45 + "!"}),
+        (
+            {"patternProperties": {"^(a|aa)+$": {}}, "additionalProperties": False},
+            {"a" * 45 + "!": 1},
+        ),
+    ],
+)
+def test_a_pattern_that_never_ends_costs_its_line_and_not_the_build(
+    tmp_path: Path, schema: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    said = [orjson.dumps(one).decode() for one in (answer, {})]
+    calls = [made.record(n, answer={"role": "assistant", "content": one})
+             for n, one in enumerate(said)]  # fmt: skip
+    lake = made.make_lake(tmp_path / "lake", calls)
+    recipe = made.recipe(sampling={"ratio": 1}, filter={"responseSchema": schema})
+    lines = Lines(lake.snapshot(), recipe, purpose="test")
+    assert len(list(lines)) == 1
+    assert lines.tally.dropped == {"response_schema": 1}

@@ -97,7 +97,13 @@ ONE_DOCUMENT: dict[str, Case] = {
         "spec.filter.from",
         "`from` must be a date such as 2026-10-01 or 2026-10-01T08:00:00Z, but is '2026-02-30'",
     ),
-    "a response schema that is none": (
+    "a response schema that refers to a file": (
+        "Dataset",
+        {"source": {"lake": "main"}, "filter": {"responseSchema": {"$ref": "file:///x"}}},
+        "spec.filter.responseSchema",
+        "`responseSchema` refers to what it does not hold: file:///x",
+    ),
+    "a response schema of an unknown type": (
         "Dataset",
         {"source": {"lake": "main"}, "filter": {"responseSchema": {"type": "objekt"}}},
         "spec.filter.responseSchema",

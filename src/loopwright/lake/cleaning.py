@@ -7,14 +7,14 @@ one, and no result depends on where a walk began.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loopwright.answer_schemas import problem_of, satisfies
 from loopwright.errors import DatasetError
 from loopwright.lake.matching import Population
 from loopwright.lake.reasons import DropReason
@@ -109,16 +109,8 @@ def _places(rows: pa.Table) -> list[tuple[bytes, Any, str]]:
 
 def check_response_schema(schema: Mapping[str, Any] | None) -> None:
     """Refuse a response schema that is none. Raises DatasetError."""
-    from jsonschema import Draft202012Validator, SchemaError
-
-    if schema is None:
-        return
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise DatasetError(
-            f"filter.responseSchema is not a JSON Schema: {error.message}"
-        ) from error
+    if schema is not None and (problem := problem_of(schema)):
+        raise DatasetError(f"filter.responseSchema {problem}")
 
 
 def answers_schema(exchange: Exchange, schema: Mapping[str, Any]) -> bool:
@@ -130,24 +122,4 @@ def answers_schema(exchange: Exchange, schema: Mapping[str, Any]) -> bool:
         value = orjson.loads(content)
     except ValueError:
         return False
-    return _compiled(orjson.dumps(schema))(value)
-
-
-@cache
-def _compiled(schema: bytes) -> Callable[[object], bool]:
-    from jsonschema import Draft202012Validator
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    # An empty registry: no schema makes us fetch anything.
-    validator = Draft202012Validator(orjson.loads(schema), registry=Registry())
-
-    def satisfied(value: object) -> bool:
-        try:
-            return validator.is_valid(value)
-        except Unresolvable as error:
-            raise DatasetError(
-                f"filter.responseSchema refers to what it does not hold: {error}"
-            ) from error
-
-    return satisfied
+    return satisfies(orjson.dumps(schema))(value)

@@ -74,6 +74,8 @@ def _checked_columns(sql: str, expression: str) -> tuple[str, ...]:
         frame.pop("where_clause")
         if _unlocated(parsed) != _unlocated(frame) or where is None:
             raise DatasetError(f"The condition `{expression}` is more than a condition")
+        # Without our brackets, one that closes them is one too many.
+        _parse(connection, f"SELECT {_ROW} FROM calls WHERE\n{expression}\n")
         _check_functions(connection, where, expression)
     return _columns_of(where, expression)
 

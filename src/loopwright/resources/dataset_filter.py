@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from loopwright.answer_schemas import problem_of
 from loopwright.clock import from_text
 from loopwright.resources.base import AnyOrder, Many, Model
 from loopwright.resources.markers import Said
@@ -88,13 +89,8 @@ class FeedbackRule(Model):
 
 
 def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    from jsonschema import Draft202012Validator, SchemaError
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        why = f"is not a JSON Schema: {error.message}"
-        raise PydanticCustomError("json_schema", "{why}", {"why": why}) from error
+    if why := problem_of(schema):
+        raise PydanticCustomError("json_schema", "{why}", {"why": why})
     return schema
 
 
