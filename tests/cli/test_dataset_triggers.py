@@ -312,3 +312,21 @@ def test_in_a_circle_the_set_that_was_not_there_is_told_and_looked_at_next(
     for _ in range(2):
         apply(world, say)
     assert {change["action"] for change in plan(world, say).values()} == {"no-op"}
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("inputtokens > 3", "cannot see a column 'inputtokens'"),
+        ("1=1) OR (1=1", "syntax error"),
+    ],
+)
+def test_a_condition_that_no_lake_can_answer_is_refused_before_anything_is_done(
+    world: Path, say: Callable[..., Said], where: str, told: str
+) -> None:
+    declare(world, f"filter: {{where: '{where}'}}")
+    for command in (("plan",), ("apply", "--yes", "--wait")):
+        code, _, err = say(command[0], str(world / "all.yaml"), *command[1:])
+        assert code == 1
+        assert told in err
+    assert not (world / "lake").exists()

@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 from loopwright.errors import PermanentError
 from loopwright.lake.keys import Role
 from loopwright.lake.objects import ObjectStore
-from loopwright.providers.base import Estimate, OperationStatus, Range, Resolved, Target
+from loopwright.providers.base import Estimate, OperationStatus, Range, Resolved, Severity, Target
 from loopwright.providers.local.connection import Connection
 from loopwright.providers.local.lake_place import lake_arguments, open_lake
 from loopwright.providers.local.object_store import StoreAccess
@@ -120,6 +120,12 @@ def test_rows_are_counted_beforehand_unless_that_would_open_text(
         wrong = export(world, lake, {"inferenceDataset": "x"}, source={"query": query})
         with pytest.raises(PermanentError, match=told):
             estimate(world, wrong)
+        (opinion,) = world.adapter("Export").check(wrong)
+        assert opinion.severity is Severity.ERROR
+        assert told in opinion.message
+    for sound in (into_set, export(world, lake, {"path": "out"}, source=text)):
+        assert list(world.adapter("Export").check(sound)) == []
+    assert opened.audit.openings() == []
 
 
 def test_a_query_becomes_an_inference_dataset_that_is_read_like_a_lake(

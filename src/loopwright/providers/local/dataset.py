@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from loopwright.errors import PermanentError
+from loopwright.errors import DatasetError, PermanentError
 from loopwright.providers.base import (
     Estimate,
     LastRun,
@@ -110,6 +110,13 @@ class DatasetAdapter(JobAdapter):
                 f"declare an Export with to: {{inferenceDataset: {named}}}, or write "
                 "source: {lake: NAME}" + elsewhere("Dataset"),
             )
+        if where := target.spec.get("filter", {}).get("where"):
+            from loopwright.lake.condition import Condition
+
+            try:
+                Condition(where)
+            except DatasetError as error:
+                yield refusal(target, error.message, error.hint or "")
 
     def _has(self, external_id: str) -> bool:
         name, at, number = external_id.rpartition("@v")

@@ -99,9 +99,9 @@ class ExportAdapter(JobAdapter):
         from loopwright.providers.local.export_estimate import estimate_of
 
         with explained(target.address, "estimate"):
-            into_lake = "inferenceDataset" in target.spec["to"]
-            only = ("call_id",) if into_lake else tuple(target.spec.get("fields", ())) or None
-            return estimate_of(query_source(target, self.places), self.places, only=only)
+            return estimate_of(
+                query_source(target, self.places), self.places, only=_needed(target)
+            )
 
     def opinions(self, target: Target) -> Iterable[Opinion]:
         """Whether this export is one that the local provider makes."""
@@ -115,6 +115,20 @@ class ExportAdapter(JobAdapter):
                 self._check_template(source)
             except LoopwrightError as error:
                 yield refusal(target, error.message, error.hint or "")
+                return
+        if "dataset" not in source:
+            yield from self._check_query(target)
+
+    def _check_query(self, target: Target) -> Iterable[Opinion]:
+        """Once there is the lake: which columns there are is for a query over it to say."""
+        from loopwright.providers.local.export_estimate import problem_of
+
+        try:
+            query = query_source(target, self.places)
+        except LoopwrightError:
+            return
+        if problem := problem_of(query, self.places, only=_needed(target)):
+            yield refusal(target, problem.message, problem.hint or "")
 
     def _check_template(self, source: Mapping[str, Any]) -> None:
         from loopwright.lake.sql.templates import Templates
@@ -163,6 +177,13 @@ class ExportAdapter(JobAdapter):
             owner=receipt.facts["owner"],
             mark=_mark(receipt),
         )
+
+
+def _needed(target: Target) -> tuple[str, ...] | None:
+    """Columns that the result of a query must have."""
+    if "inferenceDataset" in target.spec["to"]:
+        return ("call_id",)
+    return tuple(target.spec.get("fields", ())) or None
 
 
 def _mark(receipt: Receipt) -> str:

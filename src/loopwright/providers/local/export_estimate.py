@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loopwright.errors import LakeKeyError, SqlLimitError
+from loopwright.errors import LakeKeyError, LoopwrightError, SqlError, SqlLimitError
 from loopwright.lake.keys import Role
 from loopwright.lake.sql.request import Limits
 from loopwright.providers.base import Estimate, Range
@@ -11,6 +11,21 @@ from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places
 
 _LIMITS = Limits(seconds=10)
+
+
+def problem_of(
+    source: QuerySource, places: Places, *, only: tuple[str, ...] | None
+) -> SqlError | None:
+    """Why the words of a query alone keep it from being run; None: they do not. No row is read."""
+    try:
+        with source.asked(places, role=Role.READER, limits=_LIMITS, only=only):
+            return None
+    except SqlLimitError:
+        return None
+    except SqlError as error:
+        return error
+    except LoopwrightError:  # the lake's own troubles are the estimate's to tell
+        return None
 
 
 def estimate_of(source: QuerySource, places: Places, *, only: tuple[str, ...] | None) -> Estimate:
