@@ -125,7 +125,24 @@ def test_of_two_at_once_one_is_first_and_the_other_says_so(prefix: Prefix) -> No
 
     with pytest.raises(LakeError, match="another export was faster"):
         other.put([Part("train.jsonl", slowly())], beside={})
-    assert orjson.loads(objects_of(other)[MANIFEST])["mark"] == "cccc3333"
+    found = objects_of(other)
+    assert orjson.loads(found.pop(MANIFEST))["mark"] == "cccc3333"
+    ours = {"train-cccc3333.jsonl", "manifest-cccc3333.json"}
+    assert set(found) == ours, "what was slower is taken back, and stands in nobody's way"
+
+
+def test_an_export_that_fails_midway_takes_back_what_it_put(prefix: Prefix) -> None:
+    put(prefix)
+    whole = objects_of(prefix)
+
+    def failing() -> Iterator[bytes]:
+        yield LINES[0]
+        raise LakeError("no more lines")
+
+    parts = [Part("train.jsonl", iter(LINES)), Part("validation.jsonl", failing())]
+    with pytest.raises(LakeError, match="no more lines"):
+        replace(prefix, mark="bbbb2222").put(parts, beside={})
+    assert objects_of(prefix) == whole
 
 
 class Killed(BaseException):

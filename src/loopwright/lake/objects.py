@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
 import orjson
 
-from loopwright.errors import LakeError, TransientError
+from loopwright.errors import LakeError, LoopwrightError, TransientError
 from loopwright.lake.exporting import ExportResult, Part
 from loopwright.lake.version import VersionFile
 
@@ -119,11 +119,16 @@ class Prefix:
             return ExportResult(self.url, before.files, written=False)
         with self._told():
             self._clear(keep=set(before.files) if before else set())
-            put = {self._named(part.name): self._put_lines(part) for part in parts}
-            for name, content in beside.items():
-                put[self._named(name)] = self._put_bytes(self._named(name), content)
-            files = {name: facts for name, (facts, _) in put.items()}
-            self._commit(files, {name: tag for name, (_, tag) in put.items()}, before)
+            files: dict[str, VersionFile] = {}
+            tags: dict[str, str] = {}
+            with self._undone_unless_committed(files):
+                for part in parts:
+                    name = self._named(part.name)
+                    files[name], tags[name] = self._put_lines(part)
+                for plain, content in beside.items():
+                    name = self._named(plain)
+                    files[name], tags[name] = self._put_bytes(name, content)
+                self._commit(files, tags, before)
             if before:
                 self._delete(before.files.keys() - files.keys())
         return ExportResult(self.url, files, written=True)
@@ -167,6 +172,18 @@ class Prefix:
         for page in pages.paginate(Bucket=self.bucket, Prefix=self.key):
             for found in page.get("Contents", ()):
                 yield found["Key"].removeprefix(self.key), found
+
+    @contextmanager
+    def _undone_unless_committed(self, files: Mapping[str, VersionFile]) -> Iterator[None]:
+        """Take back the objects put so far when the block fails: one that was slower than another
+        owner's would stand in its way. A commit that failed may be there all the same."""
+        try:
+            yield
+        except Exception:
+            with suppress(LoopwrightError), self._told():
+                found = self.committed()
+                self._delete(files.keys() - (found.files.keys() if found else set()))
+            raise
 
     def _clear(self, keep: set[str]) -> None:
         """Remove what killed attempts left, and refuse to write beside what is not ours."""
