@@ -123,6 +123,10 @@ def test_rows_are_counted_beforehand_unless_that_would_open_text(
         (opinion,) = world.adapter("Export").check(wrong)
         assert opinion.severity is Severity.ERROR
         assert told in opinion.message
+    (opinion,) = world.adapter("Export").check(
+        export(world, lake, {"inferenceDataset": "x"}, fields=["reqest"])
+    )
+    assert opinion.message == "what it exports has no field reqest"
     for sound in (into_set, export(world, lake, {"path": "out"}, source=text)):
         assert list(world.adapter("Export").check(sound)) == []
     assert opened.audit.openings() == []

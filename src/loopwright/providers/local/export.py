@@ -30,6 +30,7 @@ from loopwright.providers.local.job_adapter import JobAdapter, refusal
 from loopwright.providers.local.object_store import StoreAccess
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts, exports_of
+from loopwright.providers.local.recipes import recipe_spec
 from loopwright.providers.local.refusing import elsewhere, explained
 
 _OFFERED = "here an Export goes to: {inferenceDataset: ...}, or to: {path: ...}, a folder or s3://"
@@ -99,9 +100,7 @@ class ExportAdapter(JobAdapter):
         from loopwright.providers.local.export_estimate import estimate_of
 
         with explained(target.address, "estimate"):
-            return estimate_of(
-                query_source(target, self.places), self.places, only=_needed(target)
-            )
+            return estimate_of(query_source(target, self.places), self.places, only=_needed(target))
 
     def opinions(self, target: Target) -> Iterable[Opinion]:
         """Whether this export is one that the local provider makes."""
@@ -116,7 +115,11 @@ class ExportAdapter(JobAdapter):
             except LoopwrightError as error:
                 yield refusal(target, error.message, error.hint or "")
                 return
-        if "dataset" not in source:
+        fields, known = target.spec.get("fields", ()), _known_fields(target)
+        if known is not None and (unknown := sorted(set(fields).difference(known))):
+            told = f"what it exports has no field {unknown[0]}"
+            yield refusal(target, told, f"its fields are {', '.join(known)}")
+        elif "dataset" not in source:
             yield from self._check_query(target)
 
     def _check_query(self, target: Target) -> Iterable[Opinion]:
@@ -177,6 +180,21 @@ class ExportAdapter(JobAdapter):
             owner=receipt.facts["owner"],
             mark=_mark(receipt),
         )
+
+
+def _known_fields(target: Target) -> tuple[str, ...] | None:
+    """Those that it may pick from; None where that is for a query to say."""
+    if "inferenceDataset" in target.spec["to"]:
+        from loopwright.lake.columns import COLUMNS
+
+        return tuple(COLUMNS)
+    made = target.inputs.get("source.dataset")
+    if made is None or not made.spec:
+        return None
+    from loopwright.lake.recipe import Recipe
+    from loopwright.lake.sft_schemas import SCHEMAS
+
+    return tuple(SCHEMAS[Recipe.from_spec(recipe_spec(made.spec)).line_format]["properties"])
 
 
 def _needed(target: Target) -> tuple[str, ...] | None:
