@@ -145,6 +145,22 @@ def test_an_export_that_fails_midway_takes_back_what_it_put(prefix: Prefix) -> N
     assert objects_of(prefix) == whole
 
 
+def test_a_second_attempt_takes_nothing_from_one_that_is_being_written(prefix: Prefix) -> None:
+    def slowly() -> Iterator[bytes]:
+        yield LINES[0]
+        with pytest.raises(Killed):
+            replace(prefix, mark="bbbb2222").put([Part("train.jsonl", killed())], beside={})
+
+    def killed() -> Iterator[bytes]:
+        yield LINES[0]
+        raise Killed
+
+    parts = [Part("train.jsonl", iter(LINES)), Part("validation.jsonl", slowly())]
+    assert prefix.put(parts, beside={}).written
+    assert prefix.holds()
+    assert len(objects_of(prefix)) == 3
+
+
 class Killed(BaseException):
     """The process ends here."""
 

@@ -2,13 +2,13 @@
 
 Objects are written first, under names that this export alone has, then `_manifest.json` at once or
 not at all: it says which objects there are, so without it there is no export. What a killed
-attempt left is cleared by the next one. Nothing is kept on the local disk.
+attempt left is cleared by the next that ends well. Nothing is kept on the local disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -115,10 +115,11 @@ class Prefix:
         before = self.committed()
         if before and before.owner != self.owner:
             raise self._taken(f"an export of {before.owner} is there")
-        if before and before.mark == self.mark and self._is_whole(before):
-            return ExportResult(self.url, before.files, written=False)
         with self._told():
-            self._clear(keep=set(before.files) if before else set())
+            if before and before.mark == self.mark and self._is_whole(before):
+                self._delete(self._leftovers(before.files))
+                return ExportResult(self.url, before.files, written=False)
+            self._refuse_others(keep=before.files if before else ())
             files: dict[str, VersionFile] = {}
             tags: dict[str, str] = {}
             with self._undone_unless_committed(files):
@@ -128,9 +129,13 @@ class Prefix:
                 for plain, content in beside.items():
                     name = self._named(plain)
                     files[name], tags[name] = self._put_bytes(name, content)
+                left, uploads = self._leftovers(files), self._uploads()
                 self._commit(files, tags, before)
-            if before:
-                self._delete(before.files.keys() - files.keys())
+            # Whoever put these began before our manifest and cannot commit any more.
+            self._delete(left)
+            for upload in uploads:
+                with suppress(self._client.exceptions.NoSuchUpload):
+                    self._client.abort_multipart_upload(Bucket=self.bucket, **upload)
         return ExportResult(self.url, files, written=True)
 
     def holds(self) -> bool:
@@ -185,20 +190,32 @@ class Prefix:
                 self._delete(files.keys() - (found.files.keys() if found else set()))
             raise
 
-    def _clear(self, keep: set[str]) -> None:
-        """Remove what killed attempts left, and refuse to write beside what is not ours."""
-        for name, found in self._listed():
-            if name in keep or name == MANIFEST:
-                continue
-            told = self._client.head_object(Bucket=self.bucket, Key=found["Key"])
-            if told["Metadata"].get(_OWNER) != self.owner:
+    def _is_ours(self, name: str) -> bool:
+        try:
+            told = self._client.head_object(Bucket=self.bucket, Key=self.key + name)
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "404":  # taken away meanwhile
+                return True
+            raise
+        return bool(told["Metadata"].get(_OWNER) == self.owner)
+
+    def _refuse_others(self, keep: Collection[str]) -> None:
+        """Nothing is written beside what is not ours."""
+        for name, _ in self._listed():
+            if name not in keep and name != MANIFEST and not self._is_ours(name):
                 raise self._taken(f"{name} is there, and not ours")
-            self._delete([name])
-        uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
-        for upload in uploads.get("Uploads", ()):
-            self._client.abort_multipart_upload(
-                Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-            )
+
+    def _leftovers(self, keep: Collection[str]) -> list[str]:
+        """Objects of ours that are in no export: of earlier ones, of killed or slower attempts."""
+        names = [name for name, _ in self._listed() if name not in keep and name != MANIFEST]
+        return [name for name in names if self._is_ours(name)]
+
+    def _uploads(self) -> list[dict[str, str]]:
+        """Uploads that were begun here and not ended."""
+        found = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key)
+        return [
+            {"Key": one["Key"], "UploadId": one["UploadId"]} for one in found.get("Uploads", ())
+        ]
 
     def _put_lines(self, part: Part) -> tuple[VersionFile, str]:
         """In pieces as they come; what is small is one object at once. Also the store's tag.
