@@ -58,12 +58,13 @@ def do_jobs_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `begin` and `poll` do the work themselves, in this process."""
 
     def spawn(folder: JobFolder, places: Places) -> None:
-        for name, value in places.environ.items():
-            monkeypatch.setenv(name, value)
         lock = folder.hold()
         assert lock is not None
         try:
-            work(folder)
+            with pytest.MonkeyPatch.context() as its_own:
+                for name, value in places.environ.items():
+                    its_own.setenv(name, value)
+                work(folder)
         finally:
             os.close(lock)
 
