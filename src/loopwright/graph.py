@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import chain, groupby, pairwise
 from operator import attrgetter
 
-from loopwright.reading import links_through
+from loopwright.reads import links_through
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Resource
 from loopwright.resources.markers import Edge

@@ -45,15 +45,15 @@ cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 print(json.dumps({{"cpu": cpu, "mib": after.ru_maxrss / 1024, "rows": rows}}))
 """
 OPEN = """
-from loopwright.lake.building import build
-from loopwright.lake.estimating import estimate
-from loopwright.lake.catalog import Catalog
+from loopwright.lake.datasets.building import build
+from loopwright.lake.datasets.estimating import estimate
+from loopwright.lake.datasets.catalog import Catalog
 from loopwright.lake.keys import MasterKey
-from loopwright.lake.lines import Lines
-from loopwright.lake.recipe import Recipe
-from loopwright.lake.rendering import Exchange, render
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.recipe import Recipe
+from loopwright.lake.datasets.rendering import Exchange, render
 from loopwright.lake.store import Lake
-from loopwright.lake.walking import Draw
+from loopwright.lake.datasets.walking import Draw
 lake = Lake.open(lake_root, master=MasterKey.from_file(key))
 recipe = Recipe.from_spec({"sampling": {"count": sample, "salt": "bench"}})
 def kept():

@@ -399,7 +399,7 @@ def test_an_erasure_that_died_after_its_receipt_gets_no_second_one(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr("loopwright.lake.erasure.finish", dies)
+        patched.setattr("loopwright.lake.erasing.erasure.finish", dies)
         assert loopwright("erase", "--subject", ALICE, "--yes")[0] == 1
     (receipt,) = (project / ".loopwright/default/erasures").glob("*.json")
     before = receipt.read_bytes()

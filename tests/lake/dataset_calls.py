@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from loopwright.clock import FakeClock
+from loopwright.lake.datasets.recipe import Recipe
 from loopwright.lake.ingest import append
 from loopwright.lake.keys import MasterKey
-from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -30,9 +30,9 @@ from loopwright.lake.capture.spool import SpoolDisk
 from loopwright.lake.capture.waiting import waiting
 from loopwright.lake.compaction import compact
 from loopwright.lake.disk import Disk
+from loopwright.lake.erasing.rewriting import Treatment, rewrite
 from loopwright.lake.ingest import append
 from loopwright.lake.keys import MasterKey
-from loopwright.lake.rewriting import Treatment, rewrite
 from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
 

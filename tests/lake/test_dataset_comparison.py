@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.lake.building import build
-from loopwright.lake.catalog import Catalog
-from loopwright.lake.comparison import Difference, language
-from loopwright.lake.estimating import estimate
+from loopwright.lake.datasets.building import build
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.comparison import Difference, language
+from loopwright.lake.datasets.estimating import estimate
 from loopwright.lake.keys import MasterKey, Role
 from loopwright.lake.store import Lake
 

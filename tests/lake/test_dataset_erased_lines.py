@@ -13,18 +13,18 @@ from lake_world import CrashError, CrashingDisk, QuickDisk
 
 from loopwright.clock import FakeClock
 from loopwright.errors import DatasetError
-from loopwright.lake.building import build
-from loopwright.lake.catalog import Catalog
-from loopwright.lake.erased_lines import erase_lines, erased_lines, lines_about
-from loopwright.lake.estimating import estimate
-from loopwright.lake.exporting import export_version
-from loopwright.lake.folders import Folder
+from loopwright.lake.datasets.building import build
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.estimating import estimate
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.verifying import verify
+from loopwright.lake.erasing.erased_lines import erase_lines, erased_lines, lines_about
+from loopwright.lake.erasing.retention import enforce
+from loopwright.lake.exports.exporting import export_version
+from loopwright.lake.exports.folders import Folder
 from loopwright.lake.ingest import append
-from loopwright.lake.lines import Lines
-from loopwright.lake.retention import enforce
 from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
-from loopwright.lake.verifying import verify
 
 GONE = ["call-00003", "call-00007", "call-00011"]
 

@@ -10,11 +10,11 @@ import orjson
 import pytest
 
 from loopwright.errors import DatasetError, LakeKeyError
-from loopwright.lake.condition import Condition
-from loopwright.lake.estimating import estimate
+from loopwright.lake.datasets.condition import Condition
+from loopwright.lake.datasets.estimating import estimate
+from loopwright.lake.datasets.lines import Lines
 from loopwright.lake.ingest import append_feedback
 from loopwright.lake.keys import MasterKey, Role
-from loopwright.lake.lines import Lines
 from loopwright.lake.snapshot import Snapshot
 from loopwright.lake.store import Lake
 

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loopwright.lake import lines as lines_module
-from loopwright.lake import walking
 from loopwright.lake.columns import skey
-from loopwright.lake.estimating import estimate
-from loopwright.lake.lines import Lines
-from loopwright.lake.recipe import Dedup, Order, Recipe
-from loopwright.lake.sampling import RING, rank, ring_start, share
+from loopwright.lake.datasets import lines as lines_module
+from loopwright.lake.datasets import walking
+from loopwright.lake.datasets.estimating import estimate
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.recipe import Dedup, Order, Recipe
+from loopwright.lake.datasets.sampling import RING, rank, ring_start, share
 from loopwright.lake.snapshot import Snapshot
 
 Call = dict[str, Any]

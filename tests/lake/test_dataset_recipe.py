@@ -9,7 +9,7 @@ import dataset_calls as made
 import pytest
 
 from loopwright.errors import DatasetError
-from loopwright.lake.recipe import Recipe
+from loopwright.lake.datasets.recipe import Recipe
 
 FULL = {
     "filter": {

@@ -14,17 +14,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loopwright.errors import DatasetError
-from loopwright.lake.building import build
-from loopwright.lake.catalog import Catalog
 from loopwright.lake.compaction import compact
-from loopwright.lake.decontamination import Leak, Screen
-from loopwright.lake.held_out import HeldOut, questions_in
+from loopwright.lake.datasets.building import build
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.decontamination import Leak, Screen
+from loopwright.lake.datasets.held_out import HeldOut, questions_in
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.near_duplicates import (
+    SKETCH_BYTES,
+    are_near,
+    near_pairs,
+    runs_of,
+    sketch_of,
+)
+from loopwright.lake.datasets.rendering import Exchange
+from loopwright.lake.datasets.verifying import verify
 from loopwright.lake.ingest import append_feedback
-from loopwright.lake.lines import Lines
-from loopwright.lake.near_duplicates import SKETCH_BYTES, are_near, near_pairs, runs_of, sketch_of
-from loopwright.lake.rendering import Exchange
 from loopwright.lake.store import Lake
-from loopwright.lake.verifying import verify
 
 few = settings(
     max_examples=15,

@@ -11,11 +11,11 @@ import pytest
 
 from loopwright.clock import FakeClock
 from loopwright.errors import DatasetError
-from loopwright.lake.building import build
-from loopwright.lake.catalog import Catalog
+from loopwright.lake.datasets.building import build
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.verifying import verify
+from loopwright.lake.datasets.version import Line, VersionManifest, root_of, version_digest
 from loopwright.lake.store import Lake
-from loopwright.lake.verifying import verify
-from loopwright.lake.version import Line, VersionManifest, root_of, version_digest
 
 RECIPE = made.recipe(
     sampling={"count": 20}, split={"validation": 0.3, "by": "call"}, lineFormat="ark"

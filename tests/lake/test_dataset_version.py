@@ -17,17 +17,17 @@ import pytest
 
 from loopwright.clock import FakeClock
 from loopwright.errors import DatasetError, LakeError
-from loopwright.lake import lines
-from loopwright.lake.building import BuildProgress, build
-from loopwright.lake.catalog import Catalog
 from loopwright.lake.compaction import compact
+from loopwright.lake.datasets import lines
+from loopwright.lake.datasets.building import BuildProgress, build
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.recipe import Recipe
+from loopwright.lake.datasets.verifying import verify
+from loopwright.lake.datasets.version import NotEnoughRowsError, VersionManifest, diff
 from loopwright.lake.disk import Disk
 from loopwright.lake.importing import import_calls
-from loopwright.lake.lines import Lines
-from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
-from loopwright.lake.verifying import verify
-from loopwright.lake.version import NotEnoughRowsError, VersionManifest, diff
 from support.sweeps import EVERY
 
 SPEC = {"sampling": {"count": 12, "salt": "s"}, "split": {"validation": 0.4, "by": "call"}}
@@ -153,12 +153,12 @@ def test_another_process_builds_the_same_digest(lake: Lake, catalog: Catalog) ->
     script = """
 import sys
 from pathlib import Path
-from loopwright.lake.building import build
-from loopwright.lake.catalog import Catalog
+from loopwright.lake.datasets.building import build
+from loopwright.lake.datasets.catalog import Catalog
 from loopwright.lake.keys import MasterKey
-from loopwright.lake import lines
-from loopwright.lake.lines import Lines
-from loopwright.lake.recipe import Recipe
+from loopwright.lake.datasets import lines
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.recipe import Recipe
 from loopwright.lake.store import Lake
 root, key, datasets = map(Path, sys.argv[1:4])
 recipe = Recipe.from_spec({"sampling": {"count": 12, "salt": "s"},

@@ -10,9 +10,9 @@ import pytest
 
 from lake import lake_world as made
 from loopwright.errors import LakeError, LakeKeyError
-from loopwright.lake import inference
 from loopwright.lake.columns import COLUMNS, METADATA_COLUMNS
-from loopwright.lake.inference import Chosen, make
+from loopwright.lake.exports import inference
+from loopwright.lake.exports.inference import Chosen, make
 from loopwright.lake.ingest import append, append_feedback
 from loopwright.lake.keys import Role
 from loopwright.lake.store import Lake

@@ -13,9 +13,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from loopwright.errors import LakeError, TransientError
-from loopwright.lake import objects
-from loopwright.lake.exporting import Part
-from loopwright.lake.objects import MANIFEST, ObjectStore, Prefix
+from loopwright.lake.exports import objects
+from loopwright.lake.exports.exporting import Part
+from loopwright.lake.exports.objects import MANIFEST, ObjectStore, Prefix
 
 LINES = [b'{"n":%d}' % n for n in range(1000)]
 

@@ -12,10 +12,10 @@ from test_dataset_version import Crash, DyingDisk
 
 from loopwright.clock import FakeClock
 from loopwright.errors import DatasetError
-from loopwright.lake.building import build
-from loopwright.lake.catalog import Catalog
-from loopwright.lake.exporting import ExportProgress, Part, export_version
-from loopwright.lake.folders import Folder
+from loopwright.lake.datasets.building import build
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.exports.exporting import ExportProgress, Part, export_version
+from loopwright.lake.exports.folders import Folder
 
 RECIPE = made.recipe(sampling={"count": 20}, split={"validation": 0.3, "by": "call"})
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]

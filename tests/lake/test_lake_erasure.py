@@ -11,7 +11,15 @@ from lake_world import MASTER, CrashError, CrashingDisk, QuickDisk, calls, ids, 
 
 from loopwright.errors import LakeKeyError
 from loopwright.lake.disk import Disk
-from loopwright.lake.erasure import Share, erase, finish, journals, resume, trace, unfinished
+from loopwright.lake.erasing.erasure import (
+    Share,
+    erase,
+    finish,
+    journals,
+    resume,
+    trace,
+    unfinished,
+)
 from loopwright.lake.ingest import append, append_feedback
 from loopwright.lake.keys import Role
 from loopwright.lake.store import Lake

@@ -25,14 +25,14 @@ from lake_world import (
 from loopwright.errors import LakeError, LakeKeyError
 from loopwright.lake.capture.ledger import Ledger
 from loopwright.lake.capture.ranges import Ranges
-from loopwright.lake.clearing import clear
 from loopwright.lake.columns import METADATA_COLUMNS
 from loopwright.lake.compaction import compact
 from loopwright.lake.disk import Disk
+from loopwright.lake.erasing.clearing import clear
+from loopwright.lake.erasing.retention import Enforced, enforce
+from loopwright.lake.erasing.rewriting import Rewritten, Treatment, rewrite
 from loopwright.lake.ingest import append, append_feedback
 from loopwright.lake.keys import Role
-from loopwright.lake.retention import Enforced, enforce
-from loopwright.lake.rewriting import Rewritten, Treatment, rewrite
 from loopwright.lake.store import Lake
 
 FIRST, SECOND = [1, 2, 3], [4, 5, 11]  # 11 lies in another partition

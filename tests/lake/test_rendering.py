@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from loopwright.lake.reasons import DropReason
-from loopwright.lake.recipe import LineFormat
-from loopwright.lake.rendering import Exchange, Unsayable, render
-from loopwright.lake.sft_schemas import SCHEMAS, is_plain, line_check
+from loopwright.lake.datasets.reasons import DropReason
+from loopwright.lake.datasets.recipe import LineFormat
+from loopwright.lake.datasets.rendering import Exchange, Unsayable, render
+from loopwright.lake.datasets.sft_schemas import SCHEMAS, is_plain, line_check
 
 USER = {"role": "user", "content": "What is 6 x 7?"}
 TOOLS = [

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loopwright.lake.sampling import (
+from loopwright.lake.datasets.sampling import (
     RING,
     Arc,
     Span,

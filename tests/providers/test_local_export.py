@@ -13,8 +13,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from loopwright.errors import PermanentError
+from loopwright.lake.exports.objects import ObjectStore
 from loopwright.lake.keys import Role
-from loopwright.lake.objects import ObjectStore
 from loopwright.providers.base import Estimate, OperationStatus, Range, Resolved, Severity, Target
 from loopwright.providers.local.connection import Connection
 from loopwright.providers.local.lake_place import lake_arguments, open_lake

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from loopwright.lake.catalog import Catalog
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.verifying import verify
 from loopwright.lake.keys import Role
-from loopwright.lake.verifying import verify
 from loopwright.providers.base import Operation, OperationStatus, Resolved, Target
 from loopwright.providers.local.job_folder import JobFolder
 from loopwright.providers.local.jobs import MOST_ATTEMPTS, job_id

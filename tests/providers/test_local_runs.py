@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from loopwright.errors import PermanentError
-from loopwright.lake.catalog import Catalog
+from loopwright.lake.datasets.catalog import Catalog
 from loopwright.lake.importing import import_calls
 from loopwright.providers.base import LastRun, OperationStatus, Progress, Range, Resolved, Severity
 from loopwright.providers.local import recorded_files

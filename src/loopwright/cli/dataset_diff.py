@@ -14,7 +14,7 @@ from loopwright.cli.output import say, say_json
 from loopwright.cli.recorded_data import recorded_data
 
 if TYPE_CHECKING:
-    from loopwright.lake.version import VersionDiff
+    from loopwright.lake.datasets.version import VersionDiff
 
 _NAMED_CALLS = 10
 
@@ -26,7 +26,7 @@ _NAMED_CALLS = 10
 @project_options
 def command(before: str, after: str, as_json: bool, options: ProjectOptions) -> None:
     """Compare two versions: calls that came and went, counts, and the recipe."""
-    from loopwright.lake.version import diff as differ
+    from loopwright.lake.datasets.version import diff as differ
 
     with recorded_data(options) as data:
         old, new = data.version(before)[1], data.version(after)[1]

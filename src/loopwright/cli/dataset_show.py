@@ -16,8 +16,8 @@ from loopwright.cli.recorded_data import RecordedData, recorded_data, size_words
 from loopwright.errors import LoopwrightError
 
 if TYPE_CHECKING:
-    from loopwright.lake.catalog import Catalog
-    from loopwright.lake.version import VersionManifest
+    from loopwright.lake.datasets.catalog import Catalog
+    from loopwright.lake.datasets.version import VersionManifest
 
 
 @click.command()
@@ -114,7 +114,7 @@ def _drawn(manifest: VersionManifest) -> str:
 
 
 def _reasons(manifest: VersionManifest, width: int) -> Iterator[str]:
-    from loopwright.lake.reasons import DropReason
+    from loopwright.lake.datasets.reasons import DropReason
 
     for reason, count in manifest.dropped.items():
         yield f"    {'':<9} {count:>{width},}  {reason}: {DropReason(reason).meaning}"

@@ -19,8 +19,8 @@ def command(version: str, options: ProjectOptions) -> int:
 
     Ends with 1 when anything differs, naming files and lines.
     """
+    from loopwright.lake.datasets.verifying import verify as verified
     from loopwright.lake.keys import Role
-    from loopwright.lake.verifying import verify as verified
 
     with recorded_data(options) as data:
         catalog, manifest = data.version(version)

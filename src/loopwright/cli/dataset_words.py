@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from loopwright.lake.version import VersionManifest
+    from loopwright.lake.datasets.version import VersionManifest
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 

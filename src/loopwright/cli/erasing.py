@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from loopwright.cli.recorded_data import RecordedData, RecordedLake
     from loopwright.engine.workspace import Workspace
-    from loopwright.lake.erasure import Journal, Traces
+    from loopwright.lake.erasing.erasure import Journal, Traces
     from loopwright.lake.keys import Role
     from loopwright.lake.sql.history import History
     from loopwright.lake.store import Lake
@@ -145,7 +145,7 @@ class Erasure:
 
     def closed(self, role: Role) -> Path | None:
         """End the erasures that died with their receipt written; the newest receipt there is."""
-        from loopwright.lake.erasure import finish, unfinished
+        from loopwright.lake.erasing.erasure import finish, unfinished
 
         receipts = {path: receipt_journals(path) for path in self._folder.glob("*.json")}
         known = frozenset().union(*receipts.values())
@@ -158,7 +158,7 @@ class Erasure:
 
     def apply(self, session: StateSession, plan: ErasurePlan, role: Role) -> Path:
         """Erase, and tell where the receipt lies. Raises LoopwrightError; then do it again."""
-        from loopwright.lake.erasure import finish
+        from loopwright.lake.erasing.erasure import finish
 
         _refuse_running(session.records())
         self._forget_quotes(role)
@@ -187,7 +187,7 @@ class Erasure:
         return History(self._workspace.state_dir / "sql" / "history.jsonl")
 
     def _found(self, role: Role) -> Iterator[FoundIn]:
-        from loopwright.lake.erasure import trace, trace_unfinished
+        from loopwright.lake.erasing.erasure import trace, trace_unfinished
 
         for place, inference in self._lakes:
             lake = place.open(role)
@@ -210,7 +210,7 @@ class Erasure:
                 place.open(role).audit.forget(self._subject)
 
     def _erased(self, lake: Lake) -> list[Journal]:
-        from loopwright.lake.erasure import erase, resume
+        from loopwright.lake.erasing.erasure import erase, resume
 
         return [erase(lake, self._subject)] if self._subject else resume(lake)
 

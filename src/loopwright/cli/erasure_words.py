@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from loopwright.cli.erasing import Copy, ErasurePlan, FoundIn
     from loopwright.cli.erasure_keys import KeyFate
-    from loopwright.lake.erasure import Journal
+    from loopwright.lake.erasing.erasure import Journal
 
 
 def plan_lines(plan: ErasurePlan) -> Iterator[str]:

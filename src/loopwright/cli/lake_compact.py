@@ -18,8 +18,8 @@ def command(name: str | None, options: ProjectOptions) -> None:
     The daemon does the same by itself. Dataset versions do not change.
     """
     from loopwright.lake.compaction import compact as merge
+    from loopwright.lake.erasing.retention import enforce
     from loopwright.lake.keys import Role
-    from loopwright.lake.retention import enforce
 
     with recorded_data(options) as data:
         place = data.lake(name)

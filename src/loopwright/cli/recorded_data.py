@@ -18,10 +18,10 @@ from loopwright.manifests.diagnostics import nearest
 
 if TYPE_CHECKING:
     from loopwright.cli.common import ProjectOptions
-    from loopwright.lake.catalog import Catalog
+    from loopwright.lake.datasets.catalog import Catalog
+    from loopwright.lake.datasets.version import VersionManifest
     from loopwright.lake.keys import Role
     from loopwright.lake.store import Lake
-    from loopwright.lake.version import VersionManifest
 
 _VERSION = re.compile(r"v?([1-9][0-9]*)")
 
@@ -72,7 +72,7 @@ class RecordedData:
 
     def catalogs(self) -> Iterator[Catalog]:
         """Each datasets folder once, however many providers share it."""
-        from loopwright.lake.catalog import Catalog
+        from loopwright.lake.datasets.catalog import Catalog
 
         for folder in dict.fromkeys(keeper.datasets for keeper in self.keepers):
             yield Catalog(folder)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwright.errors import LakeIntegrityError
-from loopwright.lake.clearing import clear
+from loopwright.lake.erasing.clearing import clear
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.reading import Selection
 from loopwright.lake.store import Lake

@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from loopwright.lake.batch import Record, Run
 from loopwright.lake.columns import skey
+from loopwright.lake.erasing.tombstones import Tombstones
 from loopwright.lake.feedback_columns import FeedbackKind, checked, feedback_table, is_answer
 from loopwright.lake.files import Head
 from loopwright.lake.lookup import endpoints_of, known_ids
 from loopwright.lake.store import Lake
-from loopwright.lake.tombstones import Tombstones
 
 UNKNOWN_ENDPOINT = "unknown"
 _KINDS = {

@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 
 from loopwright.lake import feedback
 from loopwright.lake.batch import Batch, BatchBuilder, Record, Run
+from loopwright.lake.erasing.tombstones import Tombstones
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.lookup import known_ids
 from loopwright.lake.partitions import partition_name
 from loopwright.lake.store import Lake
 from loopwright.lake.tables import CALL_TABLE, FEEDBACK_TABLE, Table
-from loopwright.lake.tombstones import Tombstones
 from loopwright.lake.writing import SMALL_ROW_GROUP
 
 

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from loopwright.clock import Clock
 from loopwright.errors import LakeError
 from loopwright.lake.batch import Batch
-from loopwright.lake.clearing import clear
 from loopwright.lake.compaction import compact
-from loopwright.lake.retention import enforce
+from loopwright.lake.erasing.clearing import clear
+from loopwright.lake.erasing.retention import enforce
 from loopwright.lake.store import Lake
 
 _log = logging.getLogger(__name__)

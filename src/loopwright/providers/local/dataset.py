@@ -39,8 +39,8 @@ class DatasetAdapter(JobAdapter):
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to build the next version. Raises PermanentError when the name is another's."""
-        from loopwright.lake.catalog import Catalog
-        from loopwright.lake.held_out import HeldOut
+        from loopwright.lake.datasets.catalog import Catalog
+        from loopwright.lake.datasets.held_out import HeldOut
         from loopwright.providers.local.held_out_sets import held_out_files, not_held_against
 
         name, owner = dataset_name(target), series_owner(target)
@@ -65,7 +65,7 @@ class DatasetAdapter(JobAdapter):
 
     def delete(self, target: Target, observed: Observed, key: str) -> Operation:
         """Remove every version that this resource made; their numbers stay used."""
-        from loopwright.lake.catalog import Catalog
+        from loopwright.lake.datasets.catalog import Catalog
 
         with explained(target.address, "delete"):
             catalog = Catalog(self.places.datasets)
@@ -82,7 +82,7 @@ class DatasetAdapter(JobAdapter):
 
     def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
         """Take the whole series over: its name, and every version of it."""
-        from loopwright.lake.catalog import Catalog
+        from loopwright.lake.datasets.catalog import Catalog
 
         operation = super().adopt(target, observed, key)
         with explained(target.address, "adopt"):
@@ -111,7 +111,7 @@ class DatasetAdapter(JobAdapter):
                 "source: {lake: NAME}" + elsewhere("Dataset"),
             )
         if where := target.spec.get("filter", {}).get("where"):
-            from loopwright.lake.condition import Condition
+            from loopwright.lake.datasets.condition import Condition
 
             try:
                 Condition(where)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from loopwright.lake.estimating import Estimate as Count
-from loopwright.lake.estimating import estimate as count
-from loopwright.lake.held_out import digest_of
+from loopwright.lake.datasets.estimating import Estimate as Count
+from loopwright.lake.datasets.estimating import estimate as count
+from loopwright.lake.datasets.held_out import digest_of
+from loopwright.lake.datasets.reasons import DropReason
+from loopwright.lake.datasets.recipe import Dedup, Recipe
+from loopwright.lake.datasets.walking import Draw
 from loopwright.lake.keys import Role
-from loopwright.lake.reasons import DropReason
-from loopwright.lake.recipe import Dedup, Recipe
 from loopwright.lake.store import Lake
-from loopwright.lake.walking import Draw
 from loopwright.providers.base import Estimate, LastRun, Range, Target
 from loopwright.providers.local.held_out_sets import held_out_files, not_held_against
 from loopwright.providers.local.lake_place import open_lake

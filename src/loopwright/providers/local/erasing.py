@@ -21,9 +21,9 @@ from loopwright.errors import LakeError
 from loopwright.hashing import file_digest
 from loopwright.lake.capture.recorder import Recorder
 from loopwright.lake.capture.spool import gateways
-from loopwright.lake.catalog import MANIFEST, Catalog
+from loopwright.lake.datasets.catalog import MANIFEST, Catalog
 from loopwright.lake.disk import Disk
-from loopwright.lake.erased_lines import erase_lines, lines_about
+from loopwright.lake.erasing.erased_lines import erase_lines, lines_about
 from loopwright.lake.store import Lake
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, exports_of

@@ -159,7 +159,7 @@ class ExportAdapter(JobAdapter):
         if "://" in receipt.place:
             self._prefix(receipt).remove()
             return
-        from loopwright.lake.folders import clear_stagings
+        from loopwright.lake.exports.folders import clear_stagings
 
         folder = self.places.path(receipt.place)
         if "masterKey" in receipt.outputs:
@@ -172,7 +172,7 @@ class ExportAdapter(JobAdapter):
             folder.rmdir()
 
     def _prefix(self, receipt: Receipt) -> Any:
-        from loopwright.lake.objects import Prefix
+        from loopwright.lake.exports.objects import Prefix
 
         return Prefix.at(
             receipt.place,
@@ -191,8 +191,8 @@ def _known_fields(target: Target) -> tuple[str, ...] | None:
     made = target.inputs.get("source.dataset")
     if made is None or not made.spec:
         return None
-    from loopwright.lake.recipe import Recipe
-    from loopwright.lake.sft_schemas import SCHEMAS
+    from loopwright.lake.datasets.recipe import Recipe
+    from loopwright.lake.datasets.sft_schemas import SCHEMAS
 
     return tuple(SCHEMAS[Recipe.from_spec(recipe_spec(made.spec)).line_format]["properties"])
 

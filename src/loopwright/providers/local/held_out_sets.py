@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from loopwright.lake.version import VALIDATION
+from loopwright.lake.datasets.version import VALIDATION
 from loopwright.providers.base import Resolved, Target
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.recipes import dataset_name

@@ -13,7 +13,7 @@ from loopwright.providers.local.connection import Connection
 from loopwright.providers.local.places import Places
 
 if TYPE_CHECKING:
-    from loopwright.lake.objects import ObjectStore
+    from loopwright.lake.exports.objects import ObjectStore
 
 _KEYS = {"accessKey": "access_key", "secretKey": "secret_key", "sessionToken": "session_token"}
 
@@ -37,7 +37,7 @@ class StoreAccess:
 
     def open(self, places: Places) -> ObjectStore:
         """Raises PermanentError when a named key is not where it should be."""
-        from loopwright.lake.objects import ObjectStore
+        from loopwright.lake.exports.objects import ObjectStore
 
         if self.credentials and not {"accessKey", "secretKey"} <= self.credentials.keys():
             raise PermanentError(

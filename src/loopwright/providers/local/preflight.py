@@ -77,8 +77,8 @@ def _lake(known: Receipt, places: Places) -> Iterator[Opinion]:
 
 def _owed(subject: str, lake: Lake) -> Iterator[Opinion]:
     """What should be gone from a lake and is not."""
-    from loopwright.lake.erasure import unfinished
-    from loopwright.lake.retention import overdue
+    from loopwright.lake.erasing.erasure import unfinished
+    from loopwright.lake.erasing.retention import overdue
 
     for journal in unfinished(lake):
         yield Opinion(

@@ -20,7 +20,7 @@ _PASSING = frozenset(
 
 def may_pass(error: BaseException) -> bool:
     """Whether trying again may help: a full disk, a busy machine, calls still to come."""
-    from loopwright.lake.version import NotEnoughRowsError
+    from loopwright.lake.datasets.version import NotEnoughRowsError
 
     cause = error if isinstance(error, OSError) else error.__cause__
     full = isinstance(cause, OSError) and cause.errno in _PASSING

@@ -5,10 +5,10 @@ Metadata gives an upper bound where text decides; only a build that opened the t
 
 from __future__ import annotations
 
-from loopwright.lake.recipe import Recipe
+from loopwright.lake.datasets.recipe import Recipe
+from loopwright.lake.datasets.version import NotEnoughRowsError
+from loopwright.lake.datasets.walking import Draw
 from loopwright.lake.store import Lake
-from loopwright.lake.version import NotEnoughRowsError
-from loopwright.lake.walking import Draw
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts
 

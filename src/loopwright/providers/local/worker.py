@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from loopwright.errors import LoopwrightError
-from loopwright.lake.version import NotEnoughRowsError
+from loopwright.lake.datasets.version import NotEnoughRowsError
 from loopwright.providers.base import OperationStatus, Progress
 from loopwright.providers.local.job_folder import Job, JobFolder, Status, Worker, started_at
 from loopwright.providers.local.places import Places

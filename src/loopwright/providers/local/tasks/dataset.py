@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loopwright.errors import DatasetError
-from loopwright.lake.building import BuildProgress, build
-from loopwright.lake.catalog import Catalog
-from loopwright.lake.held_out import HeldOut
+from loopwright.lake.datasets.building import BuildProgress, build
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.held_out import HeldOut
+from loopwright.lake.datasets.recipe import Recipe
+from loopwright.lake.datasets.version import TRAIN, VALIDATION, NotEnoughRowsError, VersionManifest
 from loopwright.lake.keys import Role
-from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
-from loopwright.lake.version import TRAIN, VALIDATION, NotEnoughRowsError, VersionManifest
 from loopwright.providers.base import Progress
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.places import Places

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from loopwright.errors import SqlError
 from loopwright.hashing import digest, file_digest
-from loopwright.lake.catalog import Catalog
-from loopwright.lake.exporting import (
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.exports.exporting import (
     Destination,
     ExportProgress,
     ExportResult,
     export_rows,
     export_version,
 )
-from loopwright.lake.folders import Folder
-from loopwright.lake.inference import Chosen, InferenceDataset, make, taken
+from loopwright.lake.exports.folders import Folder
+from loopwright.lake.exports.inference import Chosen, InferenceDataset, make, taken
+from loopwright.lake.exports.objects import Prefix
 from loopwright.lake.keys import Role
-from loopwright.lake.objects import Prefix
 from loopwright.lake.sql.request import Limits
 from loopwright.lake.sql.rows import json_lines
 from loopwright.lake.store import Lake

@@ -19,9 +19,9 @@ from typing import IO, Any, BinaryIO
 import orjson
 
 from loopwright.errors import DatasetError
+from loopwright.lake.datasets.version import Line, VersionFile, VersionManifest
 from loopwright.lake.disk import Disk
-from loopwright.lake.erased_lines import erased_lines
-from loopwright.lake.version import Line, VersionFile, VersionManifest
+from loopwright.lake.erasing.erased_lines import erased_lines
 
 MANIFEST = "manifest.json"
 _MARKER = "dataset.json"

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
-from loopwright.lake.catalog import LineFile
+from loopwright.lake.datasets.catalog import LineFile
 from loopwright.lake.disk import Disk
-from loopwright.lake.exporting import ExportResult, Part
+from loopwright.lake.exports.exporting import ExportResult, Part
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import orjson
 
 from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
-from loopwright.lake.catalog import Catalog
-from loopwright.lake.decontamination import SHARED_RUN, letters
-from loopwright.lake.sieve import Questions
+from loopwright.lake.datasets.catalog import Catalog
+from loopwright.lake.datasets.decontamination import SHARED_RUN, letters
+from loopwright.lake.datasets.sieve import Questions
 
 _FOLDER = ".held-out"
 _ASKING = frozenset({"question", "prompt", "input", "text", "query", "instruction"})

@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from loopwright.lake.reasons import DropReason
-from loopwright.lake.recipe import LineFormat
-from loopwright.lake.sft_schemas import line_check
+from loopwright.lake.datasets.reasons import DropReason
+from loopwright.lake.datasets.recipe import LineFormat
+from loopwright.lake.datasets.sft_schemas import line_check
 
 RENDERER = "sft-1"
 

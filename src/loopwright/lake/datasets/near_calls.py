@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from loopwright.lake.cleaning import CLEANED_BY, clean
 from loopwright.lake.columns import TEXT_COLUMNS
-from loopwright.lake.matching import Population
-from loopwright.lake.near_duplicates import near_pairs, runs_of, sketch_of
-from loopwright.lake.passages import answer_of, prompt_of
-from loopwright.lake.recipe import Cleaning
-from loopwright.lake.rendering import Exchange, Unsayable
+from loopwright.lake.datasets.cleaning import CLEANED_BY, clean
+from loopwright.lake.datasets.matching import Population
+from loopwright.lake.datasets.near_duplicates import near_pairs, runs_of, sketch_of
+from loopwright.lake.datasets.passages import answer_of, prompt_of
+from loopwright.lake.datasets.recipe import Cleaning
+from loopwright.lake.datasets.rendering import Exchange, Unsayable
 
 _ROWS = 2048  # of text, held at a time
 

@@ -12,14 +12,14 @@ from itertools import zip_longest
 from pathlib import Path
 
 from loopwright.errors import DatasetError
-from loopwright.lake.catalog import MANIFEST, Catalog, file_name
-from loopwright.lake.erased_lines import ERASED
-from loopwright.lake.held_out import HeldOut
-from loopwright.lake.lines import Lines
+from loopwright.lake.datasets.catalog import MANIFEST, Catalog, file_name
+from loopwright.lake.datasets.held_out import HeldOut
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.recipe import Recipe
+from loopwright.lake.datasets.version import SPLITS, Line, VersionManifest, root_of, version_digest
+from loopwright.lake.erasing.erased_lines import ERASED
 from loopwright.lake.lookup import let_go
-from loopwright.lake.recipe import Recipe
 from loopwright.lake.store import Lake
-from loopwright.lake.version import SPLITS, Line, VersionManifest, root_of, version_digest
 
 _NAMED_AT_MOST = 10
 

@@ -16,19 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwright.errors import DatasetError
-from loopwright.lake.cleaning import REASON, check_response_schema, token_counts
 from loopwright.lake.columns import TEXT_COLUMNS
-from loopwright.lake.comparison import PROFILED, Profile
-from loopwright.lake.decontamination import Contaminated, Finding
-from loopwright.lake.near_duplicates import runs_of, sketch_of
-from loopwright.lake.passages import prompt_of
-from loopwright.lake.recipe import Recipe, SplitBy
-from loopwright.lake.rendering import Exchange, Unsayable
-from loopwright.lake.sieve import Questions, Sieve
+from loopwright.lake.datasets.cleaning import REASON, check_response_schema, token_counts
+from loopwright.lake.datasets.comparison import PROFILED, Profile
+from loopwright.lake.datasets.decontamination import Contaminated, Finding
+from loopwright.lake.datasets.near_duplicates import runs_of, sketch_of
+from loopwright.lake.datasets.passages import prompt_of
+from loopwright.lake.datasets.recipe import Recipe, SplitBy
+from loopwright.lake.datasets.rendering import Exchange, Unsayable
+from loopwright.lake.datasets.sieve import Questions, Sieve
+from loopwright.lake.datasets.splitting import Group, Moment, Parting
+from loopwright.lake.datasets.version import TRAIN
+from loopwright.lake.datasets.walking import Draw
 from loopwright.lake.snapshot import Snapshot
-from loopwright.lake.splitting import Group, Moment, Parting
-from loopwright.lake.version import TRAIN
-from loopwright.lake.walking import Draw
 
 # Text held at a time, going by the calls' own token counts.
 _PIECE_BYTES = 48 << 20

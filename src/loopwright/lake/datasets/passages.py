@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from loopwright.lake.rendering import Exchange, Message
+from loopwright.lake.datasets.rendering import Exchange, Message
 
 _INSTRUCTING = ("system", "developer")
 

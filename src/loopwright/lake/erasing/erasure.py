@@ -21,14 +21,14 @@ from pydantic import TypeAdapter, ValidationError
 from loopwright.clock import to_text
 from loopwright.errors import LakeIntegrityError, LakeKeyError
 from loopwright.lake.audit import current_user
-from loopwright.lake.clearing import clear
+from loopwright.lake.erasing.clearing import clear
+from loopwright.lake.erasing.rewriting import Treatment, rewrite
+from loopwright.lake.erasing.tombstones import Tombstones
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.keys import Role
 from loopwright.lake.partitions import FOLDERS, partition_name
 from loopwright.lake.reading import Selection
-from loopwright.lake.rewriting import Treatment, rewrite
 from loopwright.lake.store import Lake
-from loopwright.lake.tombstones import Tombstones
 
 _FOLDER = "erasures"
 _WHY = "erased"

@@ -12,15 +12,15 @@ from functools import cached_property
 
 import orjson
 
-from loopwright.lake.cleaning import answers_schema
-from loopwright.lake.decontamination import Contaminated, Screen
-from loopwright.lake.judging import corrections
-from loopwright.lake.matching import Population
-from loopwright.lake.near_calls import near_calls
-from loopwright.lake.probing import Probe
-from loopwright.lake.reasons import DropReason
-from loopwright.lake.recipe import Dedup, Recipe, Targets
-from loopwright.lake.rendering import Exchange, Unsayable, render
+from loopwright.lake.datasets.cleaning import answers_schema
+from loopwright.lake.datasets.decontamination import Contaminated, Screen
+from loopwright.lake.datasets.judging import corrections
+from loopwright.lake.datasets.matching import Population
+from loopwright.lake.datasets.near_calls import near_calls
+from loopwright.lake.datasets.probing import Probe
+from loopwright.lake.datasets.reasons import DropReason
+from loopwright.lake.datasets.recipe import Dedup, Recipe, Targets
+from loopwright.lake.datasets.rendering import Exchange, Unsayable, render
 
 Questions = Mapping[str, Sequence[str]]
 """What no line may give away, by the name of its set."""

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
+from loopwright.lake.datasets.version import SPLITS, VersionFile, VersionManifest
 from loopwright.lake.disk import Disk
-from loopwright.lake.version import SPLITS, VersionFile, VersionManifest
 
 ERASED = "erased.json"
 _MANIFEST = "manifest.json"

@@ -17,8 +17,8 @@ from typing import Any, Self
 import orjson
 
 from loopwright.errors import LakeError, LoopwrightError, TransientError
-from loopwright.lake.exporting import ExportResult, Part
-from loopwright.lake.version import VersionFile
+from loopwright.lake.datasets.version import VersionFile
+from loopwright.lake.exports.exporting import ExportResult, Part
 
 MANIFEST = "_manifest.json"
 _OWNER = "loopwright-owner"

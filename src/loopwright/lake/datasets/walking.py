@@ -13,10 +13,10 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from loopwright.lake.cleaning import CLEANED_BY, with_reasons
-from loopwright.lake.matching import Population, no_rows
-from loopwright.lake.recipe import Order, Recipe
-from loopwright.lake.sampling import (
+from loopwright.lake.datasets.cleaning import CLEANED_BY, with_reasons
+from loopwright.lake.datasets.matching import Population, no_rows
+from loopwright.lake.datasets.recipe import Order, Recipe
+from loopwright.lake.datasets.sampling import (
     Arc,
     Span,
     keys_for,

@@ -13,11 +13,11 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from loopwright.lake.matching import Population, no_rows
-from loopwright.lake.near_duplicates import runs_of
-from loopwright.lake.passages import prompt_of
-from loopwright.lake.rendering import Exchange, Unsayable
-from loopwright.lake.sampling import keys_for
+from loopwright.lake.datasets.matching import Population, no_rows
+from loopwright.lake.datasets.near_duplicates import runs_of
+from loopwright.lake.datasets.passages import prompt_of
+from loopwright.lake.datasets.rendering import Exchange, Unsayable
+from loopwright.lake.datasets.sampling import keys_for
 
 PROBE_ROWS = 256
 _SHARED_BY = 0.1  # of the prompts: from there on a run of words is the template's

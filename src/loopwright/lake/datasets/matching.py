@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwright.lake.columns import SCHEMA
-from loopwright.lake.condition import Condition
+from loopwright.lake.datasets.condition import Condition
+from loopwright.lake.datasets.filtering import Bounds, Filter
+from loopwright.lake.datasets.judging import judged_calls
 from loopwright.lake.files import LakeFile
-from loopwright.lake.filtering import Bounds, Filter
-from loopwright.lake.judging import judged_calls
 from loopwright.lake.snapshot import Snapshot
 
 _INPUT, _OUTPUT = (

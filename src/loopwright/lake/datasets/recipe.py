@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from loopwright.errors import DatasetError
 from loopwright.hashing import digest
-from loopwright.lake.filtering import Filter, filter_of, names, stated
+from loopwright.lake.datasets.filtering import Filter, filter_of, names, stated
 
 
 class Order(StrEnum):

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopwright.lake.cleaning import REASON, check_response_schema
-from loopwright.lake.comparison import PROFILED, Difference, Profile, compared
-from loopwright.lake.lines import Tally, text_bytes
-from loopwright.lake.matching import call_count
-from loopwright.lake.recipe import Dedup, Recipe
+from loopwright.lake.datasets.cleaning import REASON, check_response_schema
+from loopwright.lake.datasets.comparison import PROFILED, Difference, Profile, compared
+from loopwright.lake.datasets.lines import Tally, text_bytes
+from loopwright.lake.datasets.matching import call_count
+from loopwright.lake.datasets.recipe import Dedup, Recipe
+from loopwright.lake.datasets.walking import Draw
 from loopwright.lake.snapshot import Snapshot
-from loopwright.lake.walking import Draw
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from loopwright.lake.near_duplicates import near_pairs
-from loopwright.lake.recipe import Split
-from loopwright.lake.sampling import in_validation
-from loopwright.lake.version import TRAIN, VALIDATION
+from loopwright.lake.datasets.near_duplicates import near_pairs
+from loopwright.lake.datasets.recipe import Split
+from loopwright.lake.datasets.sampling import in_validation
+from loopwright.lake.datasets.version import TRAIN, VALIDATION
 
 
 class Group(NamedTuple):

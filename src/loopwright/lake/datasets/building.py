@@ -20,17 +20,15 @@ import pyarrow as pa
 from loopwright import __version__
 from loopwright.clock import Clock, SystemClock, to_text
 from loopwright.errors import DatasetError
-from loopwright.lake.catalog import Catalog, LineFile, file_name, undecided
-from loopwright.lake.comparison import PROFILED, Profile, compared
-from loopwright.lake.decontamination import Finding
-from loopwright.lake.lines import Lines
-from loopwright.lake.matching import call_count
-from loopwright.lake.recipe import LineFormat, Recipe
-from loopwright.lake.rendering import RENDERER
-from loopwright.lake.sieve import Questions
-from loopwright.lake.snapshot import Snapshot
-from loopwright.lake.store import Lake
-from loopwright.lake.version import (
+from loopwright.lake.datasets.catalog import Catalog, LineFile, file_name, undecided
+from loopwright.lake.datasets.comparison import PROFILED, Profile, compared
+from loopwright.lake.datasets.decontamination import Finding
+from loopwright.lake.datasets.lines import Lines
+from loopwright.lake.datasets.matching import call_count
+from loopwright.lake.datasets.recipe import LineFormat, Recipe
+from loopwright.lake.datasets.rendering import RENDERER
+from loopwright.lake.datasets.sieve import Questions
+from loopwright.lake.datasets.version import (
     SPLITS,
     TRAIN,
     Line,
@@ -41,6 +39,8 @@ from loopwright.lake.version import (
     root_of,
     version_digest,
 )
+from loopwright.lake.snapshot import Snapshot
+from loopwright.lake.store import Lake
 
 _REPORT_EVERY = 500
 

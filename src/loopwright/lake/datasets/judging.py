@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from loopwright.lake.datasets.filtering import FeedbackRule
 from loopwright.lake.feedback_columns import FeedbackKind, FeedbackSource
-from loopwright.lake.filtering import FeedbackRule
 from loopwright.lake.snapshot import Snapshot
 
 _ROW = ("call_id", "ts", "feedback_id", "name", "kind", "source")

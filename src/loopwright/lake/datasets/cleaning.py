@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from loopwright.answer_schemas import problem_of, satisfies
 from loopwright.errors import DatasetError
-from loopwright.lake.matching import Population
-from loopwright.lake.reasons import DropReason
-from loopwright.lake.recipe import Cleaning, Dedup
-from loopwright.lake.rendering import Exchange
+from loopwright.lake.datasets.matching import Population
+from loopwright.lake.datasets.reasons import DropReason
+from loopwright.lake.datasets.recipe import Cleaning, Dedup
+from loopwright.lake.datasets.rendering import Exchange
 
 REASON = "reason"
 CLEANED_BY = ("operation", "outcome", "input_tokens", "output_tokens")

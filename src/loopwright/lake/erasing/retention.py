@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from loopwright.lake.clearing import clear
+from loopwright.lake.erasing.clearing import clear
+from loopwright.lake.erasing.rewriting import Treatment, rewrite
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import CALLS
-from loopwright.lake.rewriting import Treatment, rewrite
 from loopwright.lake.settings import Retention
 from loopwright.lake.store import Lake
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from loopwright.lake.capture.ledger import Ledger
 from loopwright.lake.capture.ranges import Ranges
-from loopwright.lake.clearing import clear
+from loopwright.lake.erasing.clearing import clear
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.partitions import CALLS
 from loopwright.lake.reading import Selection

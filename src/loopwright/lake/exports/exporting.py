@@ -15,11 +15,11 @@ from typing import Protocol
 import orjson
 
 from loopwright.errors import DatasetError
-from loopwright.lake.catalog import MANIFEST, Catalog
-from loopwright.lake.erased_lines import ERASED
-from loopwright.lake.recipe import Recipe
-from loopwright.lake.sft_schemas import SCHEMAS
-from loopwright.lake.version import VersionFile, VersionManifest
+from loopwright.lake.datasets.catalog import MANIFEST, Catalog
+from loopwright.lake.datasets.recipe import Recipe
+from loopwright.lake.datasets.sft_schemas import SCHEMAS
+from loopwright.lake.datasets.version import VersionFile, VersionManifest
+from loopwright.lake.erasing.erased_lines import ERASED
 
 _REPORT_EVERY = 1000
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from loopwright.lake.recipe import LineFormat
+from loopwright.lake.datasets.recipe import LineFormat
 
 Schema = dict[str, Any]
 

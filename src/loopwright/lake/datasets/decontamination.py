@@ -15,10 +15,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from loopwright.lake.near_duplicates import are_near, bands, folded, runs_of, sketch_of
-from loopwright.lake.passages import other_words_of, questions_of
-from loopwright.lake.reasons import DropReason
-from loopwright.lake.rendering import Exchange, Unsayable
+from loopwright.lake.datasets.near_duplicates import are_near, bands, folded, runs_of, sketch_of
+from loopwright.lake.datasets.passages import other_words_of, questions_of
+from loopwright.lake.datasets.reasons import DropReason
+from loopwright.lake.datasets.rendering import Exchange, Unsayable
 
 SHARED_RUN = 60
 CONTAINED = 40

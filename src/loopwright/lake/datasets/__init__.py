@@ -1,0 +1,1 @@
+"""Dataset versions: what is sampled from a lake, how it is cleaned, and what a version is."""

@@ -1,0 +1,1 @@
+"""Exports: calls and datasets written whole, or not at all, where others can use them."""
