@@ -10,23 +10,20 @@ from typing import Any
 
 import orjson
 import pytest
-from moto.server import ThreadedMotoServer
 
 from loopwright.errors import LakeError, TransientError
 from loopwright.lake.exports import objects
 from loopwright.lake.exports.exporting import Part
 from loopwright.lake.exports.objects import MANIFEST, ObjectStore, Prefix
+from support.object_stores import object_store_url
 
 LINES = [b'{"n":%d}' % n for n in range(1000)]
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with object_store_url() as url:
+        yield url
 
 
 @pytest.fixture

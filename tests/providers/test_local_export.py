@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 import pytest
-from moto.server import ThreadedMotoServer
 
 from loopwright.errors import PermanentError
 from loopwright.lake.exports.objects import ObjectStore
@@ -28,6 +27,7 @@ from support.local_worlds import (
     succeeded,
     write_lines,
 )
+from support.object_stores import object_store_url
 
 QUERY = "SELECT call_id, request FROM calls WHERE endpoint = 'chat' ORDER BY ts"
 
@@ -243,19 +243,21 @@ def test_an_inference_dataset_that_was_made_before_the_kill_is_made_once(
 
 
 @pytest.fixture
-def stored(world: LocalWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+def store_url() -> Iterator[str]:
+    with object_store_url() as url:
+        yield url
+
+
+@pytest.fixture
+def stored(world: LocalWorld, store_url: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     """An object store that the provider is told of, its keys by reference."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {"endpoint": f"http://{host}:{port}", "region": "us-east-1", "addressing": "path"}
+    settings = {"endpoint": store_url, "region": "us-east-1", "addressing": "path"}
     world.environ |= {"TOS_KEY": "test", "TOS_SECRET": "test-secret"}
     references = {"accessKey": {"env": "TOS_KEY"}, "secretKey": {"env": "TOS_SECRET"}}
     monkeypatch.setattr(StoreAccess, "of", lambda context: StoreAccess(settings, references))
     store = ObjectStore(**settings, access_key="test", secret_key="test-secret")
     store.client().create_bucket(Bucket="exports")
-    yield store
-    server.stop()
+    return store
 
 
 def test_an_export_goes_to_an_object_store_and_away(
