@@ -236,6 +236,13 @@ def test_what_cannot_be_served_is_refused_and_the_old_settings_stay(
         GatewayServer(Settings(host="::", endpoints={}), logs={})
 
 
+def nested(depth: int) -> list[Any]:
+    inner: list[Any] = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
 def test_calls_and_feedback_reach_the_log_and_the_metrics(
     tmp_path: Path, upstream: MockUpstream
 ) -> None:
@@ -259,6 +266,7 @@ def test_calls_and_feedback_reach_the_log_and_the_metrics(
                 {**said, "rating": 5},
                 {**said, "endpoint": "nobody"},
                 {**said, "correction": {"role": "user", "content": "x"}},
+                {**said, "correction": {"content": nested(400)}},
             ):
                 assert call(f"{gateway.url}/v1/feedback", wrong).status in (400, 404)
             metrics = call(f"{gateway.url}/metrics").body.decode()

@@ -172,6 +172,13 @@ ONE_DOCUMENT: dict[str, Case] = {
         "`patterns` holds 'id', which is not a regular expression: "
         "missing ), unterminated subpattern at position 0",
     ),
+    "a pattern that cannot be run within a time": (
+        "Delivery",
+        {"endpoint": "chat", "lake": "main", "redaction": {"patterns": {"id": "{e}"}}},
+        "spec.redaction.patterns",
+        "`patterns` holds 'id', which is not a regular expression: "
+        "nothing for fuzzy constraint at position 0",
+    ),
     "a share of calls above all": (
         "Delivery",
         {"endpoint": "chat", "lake": "main", "rate": 1.5},

@@ -100,7 +100,10 @@ def _correction(value: Any) -> dict[str, Any]:
     if not isinstance(message, dict) or message.get("role", "assistant") != "assistant":
         raise refusals.bad_body("`correction` is neither a text nor an assistant message.",
                                 param="correction")  # fmt: skip
-    text = orjson.dumps({"role": "assistant"} | message).decode()
+    try:
+        text = orjson.dumps({"role": "assistant"} | message).decode()
+    except orjson.JSONEncodeError as error:
+        raise refusals.bad_body("`correction` is nested too deeply.", param="correction") from error
     return {"kind": "correction", "text": text}
 
 
