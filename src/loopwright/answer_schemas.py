@@ -53,6 +53,7 @@ def satisfies(schema: bytes) -> Callable[[object], bool]:
     from jsonschema.validators import extend
     from referencing import Registry
 
+    # jsonschema's stubs leave `extend` untyped.
     bounded: Any = extend(  # type: ignore[no-untyped-call]
         Draft202012Validator,
         {

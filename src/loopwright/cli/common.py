@@ -87,6 +87,7 @@ def manifest_paths(command: _Command) -> _Command:
     decorated = click.option(
         "-f", "--file", "files", multiple=True, metavar="PATH", help="Same as PATHS; - is stdin."
     )(wrapped)
+    # click types what its decorators give as Callable, not as what they were given.
     return click.argument("paths", nargs=-1)(decorated)  # type: ignore[return-value]
 
 
@@ -105,6 +106,7 @@ def project_options(command: _Command) -> _Command:
         return command(*args, options=options, **kwargs)
 
     wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    # Where click keeps the options that decorators below this one have added.
     wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     for decorate in (
         click.option(

@@ -88,6 +88,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0  # of a head that is not whole yet
         self._fed = 0
 
+    # uvicorn says the narrower type, too: a server only ever gets a two-way transport.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.held = HeldTransport(transport, self.loop)

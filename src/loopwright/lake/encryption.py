@@ -85,6 +85,7 @@ class Encryption:
         return pq.ParquetFile(source, decryption_properties=properties, pre_buffer=False)
 
 
+# pyarrow has no types: to mypy its classes are Any.
 class _PartitionKms(pe.KmsClient):  # type: ignore[misc]
     """The key management service that pyarrow talks to: partition keys wrap data keys."""
 

@@ -30,6 +30,7 @@ _PURPOSE = "sql"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+# pyarrow has no types: to mypy its classes are Any.
 class LakeTable(ds.Dataset):  # type: ignore[misc]
     """Rows of one table of a snapshot, as a dataset that Arrow itself knows nothing of."""
 
@@ -87,6 +88,7 @@ class LakeTable(ds.Dataset):  # type: ignore[misc]
             raise
 
 
+# pyarrow has no types: to mypy its classes are Any.
 class _Scan(ds.Scanner):  # type: ignore[misc]
     """What DuckDB takes batches from."""
 
