@@ -7,23 +7,11 @@ from pathlib import Path
 import pytest
 
 from loopwright.cli import run
-from support.local_worlds import Loopwright, Said, do_jobs_inline, line, write_lines
+from support.local_worlds import RECORDED_CALLS, Loopwright, Said, do_jobs_inline, line, write_lines
 
-MANIFESTS = """
-apiVersion: loopwright.dev/v1alpha1
-kind: Provider
-metadata: {name: local}
-spec: {type: local}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: Lake
-metadata: {name: main}
-spec: {provider: local, storage: lake}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: CallImport
-metadata: {name: recorded}
-spec: {provider: local, lake: main, files: [calls.jsonl]}
+MANIFESTS = (
+    RECORDED_CALLS
+    + """\
 ---
 apiVersion: loopwright.dev/v1alpha1
 kind: Dataset
@@ -34,6 +22,7 @@ spec:
   sampling: {count: COUNT}
   split: {validation: 0.25}
 """
+)
 
 
 def apply(folder: Path, *, count: int) -> None:

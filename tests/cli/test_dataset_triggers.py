@@ -12,29 +12,18 @@ import pytest
 
 from loopwright.cli import run
 from loopwright.clock import SystemClock
-from support.local_worlds import Said, do_jobs_inline, line, write_lines
+from support.local_worlds import RECORDED_CALLS, Said, do_jobs_inline, line, write_lines
 
-MANIFESTS = """
-apiVersion: loopwright.dev/v1alpha1
-kind: Provider
-metadata: {name: local}
-spec: {type: local}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: Lake
-metadata: {name: main}
-spec: {provider: local, storage: lake}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: CallImport
-metadata: {name: recorded}
-spec: {provider: local, lake: main, files: [calls.jsonl]}
+MANIFESTS = (
+    RECORDED_CALLS
+    + """\
 ---
 apiVersion: loopwright.dev/v1alpha1
 kind: Dataset
 metadata: {name: set}
 spec: {provider: local, source: {lake: main}, split: {validation: 0.25, by: call}, MORE}
 """
+)
 SUITE = """
 ---
 apiVersion: loopwright.dev/v1alpha1

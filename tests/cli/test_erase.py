@@ -15,25 +15,13 @@ from loopwright.lake.keys import MasterKey
 from loopwright.lake.sql.history import History, Ran
 from loopwright.lake.store import Lake
 from loopwright.providers.local.receipts import Receipt, Receipts
-from support.local_worlds import Loopwright, Said, do_jobs_inline, line, write_lines
+from support.local_worlds import RECORDED_CALLS, Loopwright, Said, do_jobs_inline, line, write_lines
 
 ALICE = "alice@example.com"
 SECRET = "ultramarine"  # in every text of hers, and in nobody else's
-MANIFESTS = """
-apiVersion: loopwright.dev/v1alpha1
-kind: Provider
-metadata: {name: local}
-spec: {type: local}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: Lake
-metadata: {name: main}
-spec: {provider: local, storage: lake}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: CallImport
-metadata: {name: recorded}
-spec: {provider: local, lake: main, files: [calls.jsonl]}
+MANIFESTS = (
+    RECORDED_CALLS
+    + """\
 ---
 apiVersion: loopwright.dev/v1alpha1
 kind: Dataset
@@ -52,6 +40,7 @@ spec:
   source: {dataset: set}
   to: {path: out}
 """
+)
 EXPORT = """
 ---
 apiVersion: loopwright.dev/v1alpha1

@@ -21,24 +21,12 @@ from loopwright.providers.base import Operation, OperationStatus, Resolved, Targ
 from loopwright.providers.local.job_folder import JobFolder
 from loopwright.providers.local.jobs import MOST_ATTEMPTS, job_id
 from loopwright.providers.local.provider import LocalProvider
-from support.local_worlds import LocalWorld, line, resolved, succeeded, write_lines
+from support.local_worlds import RECORDED_CALLS, LocalWorld, line, resolved, succeeded, write_lines
 
 CALLS = 12_000
-MANIFESTS = """
-apiVersion: loopwright.dev/v1alpha1
-kind: Provider
-metadata: {name: local}
-spec: {type: local}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: Lake
-metadata: {name: main}
-spec: {provider: local, storage: lake}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: CallImport
-metadata: {name: recorded}
-spec: {provider: local, lake: main, files: [calls.jsonl]}
+MANIFESTS = (
+    RECORDED_CALLS
+    + """\
 ---
 apiVersion: loopwright.dev/v1alpha1
 kind: Dataset
@@ -50,6 +38,7 @@ kind: Export
 metadata: {name: copy}
 spec: {provider: local, source: {dataset: set}, to: {path: out}}
 """
+)
 
 
 @pytest.fixture

@@ -15,32 +15,21 @@ from loopwright.cli import run
 from loopwright.errors import LakeKeyError
 from loopwright.lake.keys import MasterKey
 from loopwright.lake.store import Lake
-from support.local_worlds import do_jobs_inline, line, write_lines
+from support.local_worlds import RECORDED_CALLS, do_jobs_inline, line, write_lines
 
 pytestmark = pytest.mark.slow
 
 ALICE, SECRET = "alice@example.com", "ultramarine"
-MANIFESTS = """
-apiVersion: loopwright.dev/v1alpha1
-kind: Provider
-metadata: {name: local}
-spec: {type: local}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: Lake
-metadata: {name: main}
-spec: {provider: local, storage: lake}
----
-apiVersion: loopwright.dev/v1alpha1
-kind: CallImport
-metadata: {name: recorded}
-spec: {provider: local, lake: main, files: [calls.jsonl]}
+MANIFESTS = (
+    RECORDED_CALLS
+    + """\
 ---
 apiVersion: loopwright.dev/v1alpha1
 kind: Dataset
 metadata: {name: set}
 spec: {provider: local, source: {lake: main}, sampling: {ratio: 1.0}}
 """
+)
 _PATIENCE = 120.0
 
 

@@ -31,6 +31,24 @@ Said = tuple[int, str, str]
 """Exit code, stdout, stderr."""
 Loopwright = Callable[..., Said]
 
+RECORDED_CALLS = """
+apiVersion: loopwright.dev/v1alpha1
+kind: Provider
+metadata: {name: local}
+spec: {type: local}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Lake
+metadata: {name: main}
+spec: {provider: local, storage: lake}
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: CallImport
+metadata: {name: recorded}
+spec: {provider: local, lake: main, files: [calls.jsonl]}
+"""
+"""Manifests of a lake and the calls that are imported into it from `calls.jsonl`."""
+
 
 def line(number: int, *, text: str | None = None, answer: str | None = None) -> dict[str, Any]:
     """A recorded call, a minute after the one before."""
