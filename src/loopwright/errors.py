@@ -171,3 +171,23 @@ class GatewayError(LoopwrightError):
 
 class DaemonError(LoopwrightError):
     """The project daemon cannot be started, reached, or do what it is asked."""
+
+
+class ModelError(LoopwrightError):
+    """A model is missing, damaged, or not what its digest says."""
+
+
+class TuningError(LoopwrightError):
+    """A model cannot be tuned as asked."""
+
+
+class ServingError(LoopwrightError):
+    """A model cannot be served on this machine, or by the server that was named."""
+
+
+class InferenceError(LoopwrightError):
+    """A server cannot be asked, or the requests for it are not usable."""
+
+
+class EvaluationError(LoopwrightError):
+    """An evaluation cannot be run, scored or reported."""

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from loopwright.clock import SystemClock
+from loopwright.disk import Disk
 from loopwright.lake.audit import AuditLog
-from loopwright.lake.disk import Disk
 from support.local_worlds import Loopwright
 
 DATASETS = ".loopwright/default/datasets"

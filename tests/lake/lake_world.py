@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from loopwright.lake.disk import Disk
+from loopwright.disk import Disk
 from loopwright.lake.keys import MasterKey
 from loopwright.lake.store import Lake, Snapshot
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lake_world import MASTER, CrashError, QuickDisk, call, new_lake, table
 
 from loopwright.clock import FakeClock
+from loopwright.disk import Disk
 from loopwright.errors import CaptureError, LakeError
 from loopwright.lake.capture.call_log import CallLog
 from loopwright.lake.capture.completeness import audit
@@ -29,7 +30,6 @@ from loopwright.lake.capture.records import CapturedCall, Excluded, Lost, Ticket
 from loopwright.lake.capture.spool import SpoolDisk
 from loopwright.lake.capture.waiting import waiting
 from loopwright.lake.compaction import compact
-from loopwright.lake.disk import Disk
 from loopwright.lake.erasing.rewriting import Treatment, rewrite
 from loopwright.lake.ingest import append
 from loopwright.lake.keys import MasterKey

@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from loopwright.clock import FakeClock
+from loopwright.disk import Disk
 from loopwright.errors import DatasetError, LakeError
 from loopwright.lake.compaction import compact
 from loopwright.lake.datasets import lines
@@ -25,7 +26,6 @@ from loopwright.lake.datasets.lines import Lines
 from loopwright.lake.datasets.recipe import Recipe
 from loopwright.lake.datasets.verifying import verify
 from loopwright.lake.datasets.version import NotEnoughRowsError, VersionManifest, diff
-from loopwright.lake.disk import Disk
 from loopwright.lake.importing import import_calls
 from loopwright.lake.store import Lake
 from support.sweeps import EVERY

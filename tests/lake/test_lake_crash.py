@@ -20,9 +20,9 @@ from lake_world import (
     new_lake,
 )
 
+from loopwright.disk import Disk, is_temporary
 from loopwright.errors import LakeError
 from loopwright.lake.compaction import compact
-from loopwright.lake.disk import Disk, is_temporary
 from loopwright.lake.ingest import append
 from loopwright.lake.store import Lake
 from support.sweeps import EVERY

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from lake_world import MASTER, CrashError, CrashingDisk, QuickDisk, calls, ids, new_lake
 
+from loopwright.disk import Disk
 from loopwright.errors import LakeKeyError
-from loopwright.lake.disk import Disk
 from loopwright.lake.erasing.erasure import (
     Share,
     erase,

@@ -22,12 +22,12 @@ from lake_world import (
     table,
 )
 
+from loopwright.disk import Disk
 from loopwright.errors import LakeError, LakeKeyError
 from loopwright.lake.capture.ledger import Ledger
 from loopwright.lake.capture.ranges import Ranges
 from loopwright.lake.columns import METADATA_COLUMNS
 from loopwright.lake.compaction import compact
-from loopwright.lake.disk import Disk
 from loopwright.lake.erasing.clearing import clear
 from loopwright.lake.erasing.retention import Enforced, enforce
 from loopwright.lake.erasing.rewriting import Rewritten, Treatment, rewrite

@@ -52,7 +52,7 @@ def places(tmp_path: Path) -> Places:
     (tmp_path / "path/tiny_task.py").write_text(TASK)
     state = tmp_path / "state"
     environ = {"PYTHONPATH": str(tmp_path / "path")}
-    return Places(tmp_path, state, state / "datasets", environ)
+    return Places(tmp_path, state, state / "datasets", state / "models", environ=environ)
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from loopwright.cli.erasure_keys import KeyFate, key_fates, renew_keys
 from loopwright.cli.erasure_words import receipt_bytes, receipt_journals
 from loopwright.clock import to_text
+from loopwright.disk import Disk
 from loopwright.engine.lineage import Touched, downstream, marked
 from loopwright.errors import LoopwrightError
-from loopwright.lake.disk import Disk
 from loopwright.state.store import Entry
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def write(answer: Answer, form: str, path: Path | None) -> None:
     if path is None:
         _WRITERS[form](answer, _Stdout())
         return
-    from loopwright.lake.disk import Disk
+    from loopwright.disk import Disk
 
     with Disk().staged(path, mode=_PRIVATE) as out:
         _WRITERS[form](answer, out)

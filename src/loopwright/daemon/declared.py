@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
+from loopwright.disk import Disk, is_temporary
 from loopwright.errors import DaemonError
-from loopwright.lake.disk import Disk, is_temporary
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 

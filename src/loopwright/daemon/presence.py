@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from loopwright.lake.disk import Disk
+from loopwright.disk import Disk
 from loopwright.locks import hold, is_held
 
 _PRIVATE = 0o600

@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
+from loopwright.disk import Disk
 from loopwright.errors import LoopwrightError
 from loopwright.gateway.principals import accepts, key_hash
 from loopwright.gateway.settings import Principal, Role
-from loopwright.lake.disk import Disk
 from loopwright.manifests import project
 
 Resolve = Callable[[Mapping[str, str]], str]

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import orjson
 
+from loopwright.disk import Disk
 from loopwright.errors import DaemonError
 from loopwright.hashing import file_digest
-from loopwright.lake.disk import Disk
 from loopwright.manifests.diagnostics import Severity
 from loopwright.manifests.project import Gateway, Principal, Project
 from loopwright.manifests.project_file import read_project

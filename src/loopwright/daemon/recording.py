@@ -19,9 +19,9 @@ from loopwright.daemon.lakes import open_lake
 from loopwright.daemon.logs import begin_logging
 from loopwright.daemon.project import DaemonProject
 from loopwright.daemon.secrets import Secrets
+from loopwright.disk import Disk
 from loopwright.errors import LakeError
 from loopwright.lake.capture.recorder import Recorder
-from loopwright.lake.disk import Disk
 from loopwright.lake.store import Lake
 
 _EVERY = 0.5

@@ -20,8 +20,8 @@ from typing import Any
 import orjson
 
 from loopwright.clock import Clock, from_text, to_text
+from loopwright.disk import Disk
 from loopwright.errors import LakeError
-from loopwright.lake.disk import Disk
 
 _ERASED = "[erased]"
 _PRIVATE = 0o600

@@ -20,8 +20,8 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from loopwright.clock import from_text, to_text
+from loopwright.disk import Disk
 from loopwright.errors import LakeError, LakeIntegrityError
-from loopwright.lake.disk import Disk
 from loopwright.lake.partitions import CALLS, FEEDBACK, partition_name
 
 _WHOLE_EVERY = 32

@@ -18,8 +18,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from loopwright.disk import Disk
 from loopwright.errors import LakeKeyError
-from loopwright.lake.disk import Disk
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12

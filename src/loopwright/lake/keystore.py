@@ -16,8 +16,8 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from loopwright.disk import Disk
 from loopwright.errors import LakeError, LakeIntegrityError, LakeKeyError
-from loopwright.lake.disk import Disk
 from loopwright.lake.keys import KEY_BYTES, MasterKey, Role, text_refused
 
 _PRIVATE = 0o600

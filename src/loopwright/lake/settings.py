@@ -12,8 +12,8 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from loopwright.clock import to_text
+from loopwright.disk import Disk
 from loopwright.errors import LakeError, LakeIntegrityError
-from loopwright.lake.disk import Disk
 
 _FORMAT = 1
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Self
 
 from loopwright.clock import Clock, SystemClock
+from loopwright.disk import Disk, is_temporary
 from loopwright.errors import LakeError, LakeIntegrityError
 from loopwright.hashing import file_digest
 from loopwright.lake.audit import AuditLog
-from loopwright.lake.disk import Disk, is_temporary
 from loopwright.lake.encryption import DataKeys, Encryption
 from loopwright.lake.exchange import HashKeys
 from loopwright.lake.files import FileManifest, Head, LakeFile

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loopwright.lake.disk import Disk
+from loopwright.disk import Disk
 from loopwright.lake.encryption import Encryption
 from loopwright.lake.files import LakeFile
 from loopwright.lake.keystore import KeyStore

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopwright.disk import Disk
 from loopwright.lake.capture.frames import Kind, counts, lake_of
 from loopwright.lake.capture.spool import LOCK, Gateway, SegmentFile, SpoolDisk, gateways_locked
-from loopwright.lake.disk import Disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from loopwright.lake.disk import Disk
+from loopwright.disk import Disk
 from loopwright.locks import is_held
 
 FINISHED, OPEN = ".log", ".open"

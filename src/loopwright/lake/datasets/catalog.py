@@ -18,9 +18,9 @@ from typing import IO, Any, BinaryIO
 
 import orjson
 
+from loopwright.disk import Disk
 from loopwright.errors import DatasetError
 from loopwright.lake.datasets.version import Line, VersionFile, VersionManifest
-from loopwright.lake.disk import Disk
 from loopwright.lake.erasing.erased_lines import erased_lines
 
 MANIFEST = "manifest.json"

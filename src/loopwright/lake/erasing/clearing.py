@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from loopwright.lake.disk import is_temporary
+from loopwright.disk import is_temporary
 from loopwright.lake.files import Head, LakeFile
 from loopwright.lake.store import Lake
 

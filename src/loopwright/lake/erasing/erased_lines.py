@@ -14,10 +14,10 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from loopwright.disk import Disk
 from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
 from loopwright.lake.datasets.version import SPLITS, VersionFile, VersionManifest
-from loopwright.lake.disk import Disk
 
 ERASED = "erased.json"
 _MANIFEST = "manifest.json"

@@ -16,10 +16,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loopwright.disk import Disk
 from loopwright.errors import DatasetError
 from loopwright.hashing import file_digest
 from loopwright.lake.datasets.catalog import LineFile
-from loopwright.lake.disk import Disk
 from loopwright.lake.exports.exporting import ExportResult, Part
 
 

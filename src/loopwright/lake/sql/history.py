@@ -12,9 +12,9 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from loopwright.disk import Disk
 from loopwright.errors import SqlError
 from loopwright.lake.audit import without
-from loopwright.lake.disk import Disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from loopwright.resources.base import Model
+from loopwright.resources.durations import Period
 
 
 class ObjectStoreSettings(Model):
@@ -28,6 +29,51 @@ class ObjectStoreSettings(Model):
     )
 
 
+class RuntimeSettings(Model):
+    """Bounds of the processes that serve models of this machine, one a base or full model."""
+
+    threads: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Threads of a process; one is right for small models.",
+        examples=[4],
+    )
+    max_batch: int = Field(
+        16, ge=1, le=256, description="Calls that are answered at once.", examples=[32]
+    )
+    memory: str | None = Field(
+        None,
+        pattern="^[1-9][0-9]*(MiB|GiB)$",
+        description="Most memory a process may take; a model that needs more is refused.",
+        examples=["8GiB"],
+    )
+    idle_unload: Period = Field(
+        "15m",
+        description="Without a call for so long, weights leave memory until the next.",
+        examples=["1h"],
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where models are computed.", examples=["cuda"]
+    )
+
+
+class TrainingSettings(Model):
+    """How fine-tune jobs run on this machine."""
+
+    threads: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Threads of a training process. Weights are the same from run to run with "
+        "one thread only.",
+        examples=[8],
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where models are trained.", examples=["cuda"]
+    )
+
+
 class Connection(Model):
     """Settings of a provider of type `local`."""
 
@@ -37,6 +83,30 @@ class Connection(Model):
         description="Folder of the dataset versions, relative to the project. Default: "
         "`datasets` beside the state of the environment.",
         examples=["datasets"],
+    )
+    models: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder of the model registry, relative to the project. Default: `models` "
+        "beside the state of the environment.",
+        examples=["models"],
+    )
+    keep_models: int | None = Field(
+        None,
+        ge=1,
+        description="How many revisions of a model are kept; one that is served, has an alias or "
+        "is the base of another never goes. Default: all.",
+        examples=[5],
+    )
+    runtime: RuntimeSettings = Field(
+        default_factory=RuntimeSettings,
+        description="Bounds of the processes that serve models.",
+        examples=[{"threads": 4, "memory": "8GiB"}],
+    )
+    training: TrainingSettings = Field(
+        default_factory=TrainingSettings,
+        description="How fine-tune jobs run here.",
+        examples=[{"threads": 8}],
     )
     object_store: ObjectStoreSettings | None = Field(
         None,

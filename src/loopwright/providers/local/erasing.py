@@ -17,12 +17,12 @@ import orjson
 from loopwright.daemon.client import DaemonClient
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.daemon.presence import Presence
+from loopwright.disk import Disk
 from loopwright.errors import LakeError
 from loopwright.hashing import file_digest
 from loopwright.lake.capture.recorder import Recorder
 from loopwright.lake.capture.spool import gateways
 from loopwright.lake.datasets.catalog import MANIFEST, Catalog
-from loopwright.lake.disk import Disk
 from loopwright.lake.erasing.erased_lines import erase_lines, lines_about
 from loopwright.lake.store import Lake
 from loopwright.providers.local.places import Places

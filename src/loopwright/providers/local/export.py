@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from loopwright.disk import Disk
 from loopwright.errors import LoopwrightError
 from loopwright.hashing import digest
-from loopwright.lake.disk import Disk
 from loopwright.providers.base import (
     Capabilities,
     Estimate,

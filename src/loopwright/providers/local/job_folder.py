@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from loopwright.lake.disk import Disk
+from loopwright.disk import Disk
 from loopwright.locks import hold, is_held
 from loopwright.providers.base import OperationStatus, Progress
 

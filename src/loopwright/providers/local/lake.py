@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from loopwright.disk import Disk
 from loopwright.errors import PermanentError
 from loopwright.gateway.settings import Role
-from loopwright.lake.disk import Disk
 from loopwright.providers.base import (
     Capabilities,
     FieldChange,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from loopwright.disk import Disk
 from loopwright.errors import LakeKeyError, PermanentError
-from loopwright.lake.disk import Disk
 from loopwright.manifests.secrets import SecretRef
 from loopwright.providers.base import Resolved
 from loopwright.providers.local.places import Places

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loopwright.clock import SystemClock
+from loopwright.disk import Disk
 from loopwright.errors import LakeError
-from loopwright.lake.disk import Disk
 from loopwright.lake.files import FileManifest, Head
 from loopwright.lake.keys import Role
 from loopwright.lake.keystore import KeyStore, LakeSecret

@@ -22,6 +22,10 @@ class Places:
     project: Path
     state: Path
     datasets: Path
+    models: Path
+    """The model registry."""
+    settings: Connection = field(default_factory=Connection)
+    """What the provider's connection says."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     file: Project = field(default_factory=Project)
     """What loopwright.yaml says; jobs do without."""
@@ -31,13 +35,13 @@ class Places:
     @classmethod
     def of(cls, context: ProviderContext) -> Self:
         settings = Connection.model_validate(context.connection)
-        folder = settings.datasets
+        project, state = context.project_dir.absolute(), context.state_dir.absolute()
         return cls(
-            project=context.project_dir.absolute(),
-            state=context.state_dir.absolute(),
-            datasets=context.project_dir.absolute() / folder
-            if folder
-            else context.state_dir.absolute() / "datasets",
+            project=project,
+            state=state,
+            datasets=project / settings.datasets if settings.datasets else state / "datasets",
+            models=project / settings.models if settings.models else state / "models",
+            settings=settings,
             environ=context.environ,
             file=context.project,
             variables=context.variables,
@@ -46,6 +50,11 @@ class Places:
     @property
     def jobs(self) -> Path:
         return self.state / "jobs"
+
+    @property
+    def evaluations(self) -> Path:
+        """Evaluation runs, `NAME/vN` each, and the answers that were cached."""
+        return self.state / "evaluations"
 
     @property
     def inference(self) -> Path:
@@ -74,10 +83,17 @@ class Places:
             "project": str(self.project),
             "state": str(self.state),
             "datasets": str(self.datasets),
+            "models": str(self.models),
+            "settings": self.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, str], environ: Mapping[str, str]) -> Self:
+    def from_json(cls, data: Mapping[str, Any], environ: Mapping[str, str]) -> Self:
         return cls(
-            Path(data["project"]), Path(data["state"]), Path(data["datasets"]), environ=environ
+            project=Path(data["project"]),
+            state=Path(data["state"]),
+            datasets=Path(data["datasets"]),
+            models=Path(data["models"]),
+            settings=Connection.model_validate(data["settings"]),
+            environ=environ,
         )

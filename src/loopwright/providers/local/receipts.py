@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
+from loopwright.disk import Disk
 from loopwright.errors import PermanentError
 from loopwright.hashing import sha256_hex
-from loopwright.lake.disk import Disk
 from loopwright.providers.local.places import Places
 
 

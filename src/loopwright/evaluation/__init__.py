@@ -1,0 +1,1 @@
+"""Evaluation: items asked, answers scored, scores with intervals, comparisons paired by item."""
