@@ -36,7 +36,11 @@ def links_through(resources: Mapping[Address, Resource], links: Iterable[Link]) 
         for read in by_source[source]:
             if read.edge is not Edge.READS or not read.is_input:
                 continue
-            drawn = [one for one in by_source[read.target] if one.is_input or one.is_feeder]
+            drawn = [
+                one
+                for one in by_source[read.target]
+                if (one.is_input or one.is_feeder) and resources[one.target].nature.is_run
+            ]
             for path, group in groupby(sorted(drawn, key=attrgetter("path")), attrgetter("path")):
                 found = [one for one in group if one.target != source]
                 if any(_series(resources, one.target) == _series(resources, source)

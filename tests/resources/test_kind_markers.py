@@ -80,7 +80,12 @@ def test_an_unknown_kind_is_a_key_error() -> None:
         ),
         (
             "cosmetic",
-            {"Endpoint.description", "FineTuneJob.modelsKept", "Model.description"},
+            {
+                "Endpoint.description",
+                "EvalRun.concurrency",
+                "FineTuneJob.modelsKept",
+                "Model.description",
+            },
         ),
         (
             "manifest-path",
@@ -141,6 +146,9 @@ def test_references_of_the_rich_manifests() -> None:
         "EvalRun/candidate suite": "needs EvalSuite/router@latest input",
         "EvalSuite/router capabilities.0.datasets.1.dataset": (
             "needs Dataset/router-sft@latest input"
+        ),
+        "EvalSuite/router capabilities.0.datasets.1.judge.endpoint": (
+            "needs Endpoint/router@latest input"
         ),
         "Export/errors source.lake": "needs Lake/main@latest",
         "FineTuneJob/router dataset": "needs Dataset/router-sft@3 input",

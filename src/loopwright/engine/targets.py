@@ -10,7 +10,7 @@ from loopwright.graph import Graph, Link
 from loopwright.planning.outlook import find_revision, makers_of, revision_digest, version_of
 from loopwright.providers.base import Resolved, Target
 from loopwright.resources.address import Address, Pointer
-from loopwright.resources.base import Resource
+from loopwright.resources.base import Nature, Resource
 from loopwright.resources.markers import Edge
 from loopwright.state.records import Record, Revision
 
@@ -68,13 +68,11 @@ class Targets:
         )
 
     def _inputs(self, address: Address, spec: Mapping[str, Any]) -> dict[str, Resolved]:
-        found = {
-            link.path: self._resolved(link)
-            for link in self._graph.links(address)
-            if link.edge is Edge.NEEDS
-            and not (link.is_feeder or link.is_through)
-            and link.target.kind != "Provider"
-        }
+        found: dict[str, Resolved] = {}
+        for link in self._graph.links(address):
+            through = link.is_feeder or link.is_through
+            if link.edge is Edge.NEEDS and not through and link.target.kind != "Provider":
+                found |= self._needed(link)
         resource = self._graph.resources.get(address)
         promotion = resource.promotion() if resource else None
         pointed = (spec.get(promotion.field) or {}).get("model") if promotion else None
@@ -102,6 +100,16 @@ class Targets:
                 below = self._inputs(link.target, read.desired())
                 found |= {f"{link.path}.{path}": one for path, one in below.items()}
         return found
+
+    def _needed(self, link: Link) -> dict[str, Resolved]:
+        """What a path points at; what has no remote life, with what that in turn refers to."""
+        needed = self._graph.resources[link.target]
+        if needed.nature is not Nature.CONFIG:
+            return {link.path: self._resolved(link)}
+        spec = needed.desired()
+        itself = Resolved(link.target, spec=spec, base_dir=needed.base_dir)
+        below = self._inputs(link.target, spec)
+        return {link.path: itself} | {f"{link.path}.{path}": one for path, one in below.items()}
 
     def _resolved(self, link: Link) -> Resolved:
         label = link.pointer.revision

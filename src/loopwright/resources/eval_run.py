@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.resources.base import Budget, Nature, Resource, SeriesSpec
-from loopwright.resources.markers import POLICY, Ref
+from loopwright.resources.markers import COSMETIC, POLICY, Ref
 
 
 class EvalRunSpec(SeriesSpec):
@@ -25,6 +25,20 @@ class EvalRunSpec(SeriesSpec):
         None,
         description="An endpoint to compare with, on the same items.",
         examples=["router"],
+    )
+    floors: Annotated[
+        str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
+    ] = Field(
+        None,
+        description="A dataset whose training questions are answered without a model, to score "
+        "beside: by its most frequent answer, and by the answer to its nearest question.",
+        examples=["Dataset/router-sft"],
+    )
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Confidence of all intervals.", examples=[0.9]
+    )
+    concurrency: Annotated[int, COSMETIC] = Field(
+        8, ge=1, le=1024, description="Questions asked at once, of each endpoint.", examples=[16]
     )
     budget: Annotated[Budget | None, POLICY] = Field(
         None,

@@ -25,6 +25,7 @@ _NOT_KINDS = frozenset(
         "registry",
         "rules",
         "schema",
+        "suite_dataset",
     }
 )
 
