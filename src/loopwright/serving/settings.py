@@ -1,0 +1,65 @@
+"""What one runtime process is told: a file that who starts it writes and it reads once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from loopwright.errors import ServingError
+
+TOKEN = "LOOPWRIGHT_RUNTIME_TOKEN"
+"""Environment variable with the bearer token that every call of a runtime has to carry."""
+
+PARENT = "LOOPWRIGHT_PARENT_PID"
+"""Environment variable with the process that the runtime lives and dies with."""
+
+_NOBODY: Mapping[str, Path] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSettings:
+    """One base with its adapters, and what they may take of the machine."""
+
+    weights: Path
+    """Folder with full weights (safetensors), config, tokenizer and chat template."""
+    label: str
+    """Model name of the weights themselves, in calls and answers."""
+    announce: Path
+    """Where the runtime tells its port, or why it cannot serve."""
+    adapters: Mapping[str, Path] = field(default=_NOBODY)
+    """PEFT folders put on the weights, by the model name they are called with."""
+    threads: int = 1
+    """Compute threads. More than one pays only for models of some hundred million parameters."""
+    max_batch: int = 16
+    """Sequences that are generated together."""
+    memory_bytes: int | None = None
+    """Bound of weights and caches together; None is what the machine has."""
+    idle_seconds: float | None = None
+    """Without a call for so long the weights leave memory; None keeps them."""
+    device: str = "cpu"
+    """`cpu`, `cuda`, `cuda:N`, or `auto`: a GPU when there is one."""
+    trust_remote_code: bool = False
+    """Whether Python code in the folder may run."""
+
+    def write(self, path: Path) -> None:
+        """Put it at `path`, readable by this user only."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        told |= {"adapters": {label: str(folder) for label, folder in self.adapters.items()}}
+        told |= {"weights": str(self.weights), "announce": str(self.announce)}
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The settings at `path`. Raises ServingError when they are not usable."""
+        try:
+            told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            adapters = {label: Path(folder) for label, folder in told.pop("adapters", {}).items()}
+            weights, announce = Path(told.pop("weights")), Path(told.pop("announce"))
+            return cls(weights=weights, announce=announce, adapters=adapters, **told)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ServingError(f"cannot read the runtime's settings {path}: {error}") from error
