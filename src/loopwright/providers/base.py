@@ -52,6 +52,8 @@ class Capabilities:
     """Steps that a person does by hand, printed by the plan."""
     estimates_early: bool = False
     """Its estimate needs nothing that an earlier stage of the plan makes."""
+    estimates_planned: bool = False
+    """Its estimate can go by what is planned of its inputs (`Resolved.planned`)."""
     max_parallel: int | None = None
     """Calls of this kind at once; None: as many as the engine allows."""
 
@@ -94,6 +96,9 @@ class Operation:
     """Of a failure: whether trying again may help."""
     waiting: str = ""
     """Of a failure: what it waits for, when nothing went wrong but there was too little yet."""
+    refused: str = ""
+    """Of a failed canary: why it went back, with the numbers, e.g. `error rate 7.1 % > 2 % at
+    25 %`. The incumbent serves all calls again, and nothing went wrong with the call itself."""
     manual_step: str = ""
     """Of a running operation: what a person has to do for it to go on."""
     poll_after: float = 1.0
@@ -115,6 +120,10 @@ class Resolved:
     spec: Mapping[str, Any] = field(default_factory=dict)
     base_dir: Path = field(default_factory=Path)
     """Folder of its manifest, for the files that its spec names."""
+    planned: Estimate | None = None
+    """Of a run that an earlier stage of the plan makes: what it is expected to come to. Only
+    `estimate` meets this, of adapters whose capabilities say `estimates_planned`; the other
+    fields are of the revision before, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,12 @@ class Target:
     as the output `fingerprint` lets a lost state be rebuilt without running anything again."""
     base_dir: Path = field(default_factory=Path)
     labels: Mapping[str, str] = field(default_factory=dict)
+    canary: Mapping[str, Any] = field(default_factory=dict)
+    """Of the `update` that promotes, and of its `poll`: `spec.promote.canary` in normal form. The
+    operation is running until the new model serves every call, with `progress` in percent of the
+    calls; it has failed with `refused` once it went back by itself. The same update asked again
+    while it runs gives that operation; an update without a canary ends it at once. Meanwhile
+    `observe` tells the model from before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +292,19 @@ class SupportsEstimate(Protocol):
     """Numbers before money."""
 
     def estimate(self, target: Target, last: LastRun | None) -> Estimate: ...
+
+
+@runtime_checkable
+class SupportsPins(Protocol):
+    """What names in a spec stand for, where neither the spec nor a reference says it."""
+
+    def pins(self, target: Target) -> Mapping[str, str]:
+        """Field path -> what its value stands for now, e.g. `base` -> a digest or a commit.
+
+        Pins decide results as spec and inputs do. Asked at every plan, so it must be quick and
+        must not change by itself. Raises LoopwrightError when a name stands for nothing.
+        """
+        ...
 
 
 @runtime_checkable
