@@ -1,0 +1,1 @@
+"""Logs of an evaluation as other evaluation tools write them."""

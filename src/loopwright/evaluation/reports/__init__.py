@@ -1,0 +1,1 @@
+"""Reports of an evaluation: one HTML page, Markdown for a pull request. They only tell."""

@@ -1,0 +1,141 @@
+"""Tables of the page: scores, what it took, where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loopwright.evaluation.reports.charts import name_of
+from loopwright.evaluation.reports.markup import Markup, element, joined
+from loopwright.evaluation.reports.words import PARTS, between, points, short
+from loopwright.evaluation.results import Score, Subject
+
+
+def scores(subjects: Sequence[Subject]) -> Markup:
+    """A row a capability and at the end the composite; a column a subject."""
+    heads = (element("th", name_of(s.label, n), scope="col") for n, s in enumerate(subjects))
+    names = list(subjects[0].capabilities)
+    rows = [_row(name, [s.capabilities.get(name) for s in subjects]) for name in names]
+    total = _row("All", [s.composite for s in subjects], class_="total")
+    return _table((element("td"), *heads), [*rows, total], caption="Scores of 100 by capability")
+
+
+def _row(name: str, cells: Sequence[Score | None], class_: str = "") -> Markup:
+    found = (_cell(score) for score in cells)
+    return element("tr", element("th", name, scope="row"), *found, class_=class_ or None)
+
+
+def _cell(score: Score | None) -> Markup:
+    if score is None:
+        return element("td", "–")
+    low, high = points(score.interval.low), points(score.interval.high)
+    return element(
+        "td",
+        element("b", points(score.score)),
+        element("small", f"{low} … {high}"),
+        title=between(score.interval),
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[str], *, caption: str) -> Markup:
+    return element(
+        "div",
+        element(
+            "table",
+            element("caption", caption, class_="unseen"),
+            element("thead", element("tr", *heads)),
+            element("tbody", *rows),
+        ),
+        class_="scroll",
+        tabindex="0",
+        role="region",
+        aria_label=caption,
+    )
+
+
+def subjects_told(subjects: Sequence[Subject]) -> Markup:
+    """Who answered, a line each."""
+    return element(
+        "ul", *(_subject(subject, n) for n, subject in enumerate(subjects)), class_="who"
+    )
+
+
+def _subject(subject: Subject, index: int) -> Markup:
+    facts = [PARTS[subject.part]]
+    if subject.endpoint:
+        facts.append(f"behind Endpoint/{subject.endpoint}")
+    told = element("span", ", ".join(facts))
+    return element("li", name_of(subject.label, index), " ", told, " ", value(subject.digest))
+
+
+def cost(subjects: Sequence[Subject]) -> Markup:
+    """What the answers took: tokens, money, time; only of those who were asked."""
+    heads = ("", "Questions", "Failed", "From earlier runs", "Tokens in", "Tokens out")
+    heads = (*heads, "Cost", "Median time", "95 % within")
+    rows = [_cost(s, n) for n, s in enumerate(subjects) if s.endpoint or s.input_tokens]
+    if not rows:
+        return Markup()
+    return _table(
+        [element("th", head, scope="col") for head in heads], rows, caption="What the answers took"
+    )
+
+
+def _cost(subject: Subject, index: int) -> Markup:
+    score = subject.composite
+    cells = (
+        f"{score.items:,}" if score else "–",
+        f"{score.failed:,}" if score else "–",
+        f"{subject.cached:,}",
+        f"{subject.input_tokens:,}",
+        f"{subject.output_tokens:,}",
+        "–" if subject.cost is None else f"{subject.cost:,.4f}",
+        duration(subject.seconds.get("p50")),
+        duration(subject.seconds.get("p95")),
+    )
+    head = element("th", name_of(subject.label, index), scope="row")
+    return element("tr", head, *(element("td", cell) for cell in cells))
+
+
+def duration(seconds: float | None) -> str:
+    """`41 ms`, `2.3 s`."""
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def facts(found: Mapping[str, Any]) -> Markup:
+    """Facts by name; a fact of several parts is a list of its own."""
+    rows = (
+        joined((element("dt", spoken(name)), element("dd", value(fact))))
+        for name, fact in found.items()
+        if fact not in (None, "", {}, [])
+    )
+    return element("dl", *rows, class_="facts")
+
+
+def spoken(name: str) -> str:
+    """`learningRate` and `learning_rate` as `learning rate`; names with other signs as they are."""
+    if not name.replace("_", "").isalnum() or not name.isascii():
+        return name
+    spaced = "".join(
+        f" {sign.lower()}" if sign.isupper() and before.islower() else sign
+        for before, sign in zip(" " + name, name, strict=False)
+    )
+    return spaced.replace("_", " ")
+
+
+def value(fact: Any) -> Markup:
+    """A fact: a digest in short with the whole of it on hover, parts as a list, text as it is."""
+    if isinstance(fact, Mapping):
+        return facts(fact)
+    if isinstance(fact, list | tuple):
+        return joined((value(one) for one in fact), ", ")
+    if isinstance(fact, str) and (fact.startswith("sha256:") or _is_hash(fact)):
+        return element("code", short(fact), title=fact)
+    if isinstance(fact, float):
+        return joined([f"{fact:g}"])
+    return joined([str(fact)]) if fact != "" else Markup()
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) in (40, 64) and all(sign in "0123456789abcdef" for sign in text)
