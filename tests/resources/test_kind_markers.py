@@ -82,7 +82,9 @@ def test_an_unknown_kind_is_a_key_error() -> None:
             "cosmetic",
             {
                 "Endpoint.description",
+                "BatchInference.concurrency",
                 "EvalRun.concurrency",
+                "FineTuneJob.engine",
                 "FineTuneJob.modelsKept",
                 "Model.description",
             },

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from loopwright.resources.base import Budget, Model, Nature, RealisedSpec, Resource
 from loopwright.resources.durations import Period
-from loopwright.resources.markers import MANIFEST_PATH, POLICY, Ref
+from loopwright.resources.markers import COSMETIC, MANIFEST_PATH, POLICY, Ref
 from loopwright.resources.rules import ExactlyOne, checked, schema_of
 
-_INPUT = ExactlyOne(("dataset", "file"))
+_INPUT = ExactlyOne(("dataset", "export", "file"))
 _ANSWERED_BY = ExactlyOne(("endpoint", "model"))
 
 
@@ -23,11 +23,20 @@ class BatchInput(Model):
 
     dataset: Annotated[
         str | None, Ref(("Dataset",), is_input=True, revisions=True, feeders=True)
-    ] = Field(None, description="A dataset version.", examples=["Dataset/router-sft@3"])
+    ] = Field(
+        None,
+        description="A dataset version: what was asked in each line, without the last answer.",
+        examples=["Dataset/router-sft@3"],
+    )
+    export: Annotated[str | None, Ref(("Export",), is_input=True)] = Field(
+        None,
+        description="What an Export has put into a folder or into an inference dataset.",
+        examples=["Export/october-errors"],
+    )
     file: Annotated[str | None, MANIFEST_PATH] = Field(
         None,
         min_length=1,
-        description="JSONL in the OpenAI or Ark batch line format.",
+        description="JSONL in the OpenAI or Ark batch line format, or with `messages` alone.",
         examples=["batch/questions.jsonl"],
     )
 
@@ -53,7 +62,24 @@ class BatchInferenceSpec(RealisedSpec):
         description="Folder or prefix for results and errors.",
         examples=["batch/answers"],
     )
-    completion_window: Period = Field("1d", description="How long it may take.", examples=["12h"])
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Put into every request that does not say them itself.",
+        examples=[{"temperature": 0, "max_tokens": 64}],
+    )
+    concurrency: Annotated[int, COSMETIC] = Field(
+        8, ge=1, le=1024, description="Requests asked at once.", examples=[32]
+    )
+    order: Literal["input", "completion"] = Field(
+        "input",
+        description="Order of the results: that of the requests, or that of the answers.",
+        examples=["completion"],
+    )
+    completion_window: Period = Field(
+        "1d",
+        description="How long it may take; what is not answered by then is told as expired.",
+        examples=["12h"],
+    )
     budget: Annotated[Budget | None, POLICY] = Field(
         None,
         description="Upper bounds; an estimate above one is refused.",
@@ -64,7 +90,10 @@ class BatchInferenceSpec(RealisedSpec):
 
 
 class BatchInference(Resource):
-    """Many requests answered in one run: results in one file, failures in another."""
+    """Many requests answered in one run: results in one file, failures in another.
+
+    A request that was answered is not asked again, however often the run is killed.
+    """
 
     nature: ClassVar[Nature] = Nature.RUN
     overwrites: ClassVar[bool] = True

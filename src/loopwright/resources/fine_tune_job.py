@@ -40,7 +40,8 @@ class FineTuneJobSpec(SeriesSpec):
     base: str | None = Field(
         None,
         min_length=1,
-        description="A base model of the provider.",
+        description="A base model: on this machine `builtin:NAME`, a folder relative to the "
+        "project, or a name of the Hugging Face hub (`org/name[@revision]`).",
         examples=["builtin:tiny-chat"],
     )
     model: Annotated[str | None, Ref(("Model",), is_input=True, revisions=True)] = Field(
@@ -67,7 +68,31 @@ class FineTuneJobSpec(SeriesSpec):
     )
     seed: int = Field(0, ge=0, description="Seed of everything random.", examples=[7])
     models_kept: Annotated[int, COSMETIC] = Field(
-        1, ge=1, le=10, description="How many models of a run are kept.", examples=[3]
+        1,
+        ge=1,
+        le=10,
+        description="How many models of a run are kept: the last, and beside it those of the "
+        "checkpoints before it, newest first.",
+        examples=[3],
+    )
+    engine: Annotated[Literal["local", "accelerate"], COSMETIC] = Field(
+        "local",
+        description="What starts the training: one process, or accelerate's own launcher for "
+        "several processes or GPUs.",
+        examples=["accelerate"],
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Training processes; more than one with engine: accelerate only. Each takes "
+        "a batch of its own, so the number decides the result.",
+        examples=[2],
+    )
+    trust_remote_code: bool = Field(
+        False,
+        description="Whether Python code that comes with the base model may run.",
+        examples=[True],
     )
     budget: Annotated[Budget | None, POLICY] = Field(
         None,
@@ -84,6 +109,16 @@ class FineTuneJobSpec(SeriesSpec):
             raise PydanticCustomError(
                 "held_out",
                 "validates on its training data; name another dataset, or give a percentage",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_process(self) -> FineTuneJobSpec:
+        if self.processes > 1 and self.engine == "local":
+            raise PydanticCustomError(
+                "processes",
+                "takes processes: {processes} only with engine: accelerate",
+                {"processes": self.processes},
             )
         return self
 
