@@ -26,6 +26,8 @@ class Places:
     """The model registry."""
     settings: Connection = field(default_factory=Connection)
     """What the provider's connection says."""
+    prices: Mapping[str, Any] = field(default_factory=dict)
+    """What the account pays, as `Provider.spec.prices` says it."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     file: Project = field(default_factory=Project)
     """What loopwright.yaml says; jobs do without."""
@@ -42,6 +44,7 @@ class Places:
             datasets=project / settings.datasets if settings.datasets else state / "datasets",
             models=project / settings.models if settings.models else state / "models",
             settings=settings,
+            prices=context.prices,
             environ=context.environ,
             file=context.project,
             variables=context.variables,
@@ -85,6 +88,7 @@ class Places:
             "datasets": str(self.datasets),
             "models": str(self.models),
             "settings": self.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "prices": dict(self.prices),
         }
 
     @classmethod
@@ -95,5 +99,6 @@ class Places:
             datasets=Path(data["datasets"]),
             models=Path(data["models"]),
             settings=Connection.model_validate(data["settings"]),
+            prices=data.get("prices", {}),
             environ=environ,
         )
