@@ -31,6 +31,8 @@ class Facts:
     token: str = field(repr=False)
     gateway: str
     """Base address of the gateway, e.g. `http://127.0.0.1:8080`."""
+    certificate: str = ""
+    """The file of the gateway's TLS certificate, if it has one."""
     detached: bool
     """Started by an apply, which may then stop it too; not by a person in a terminal."""
 

@@ -13,10 +13,12 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from loopwright import __version__
 from loopwright.clock import SystemClock, to_text
+from loopwright.daemon.access import internals
 from loopwright.daemon.configuring import Configured, configured, spec_digest
 from loopwright.daemon.control import Control
 from loopwright.daemon.declared import DaemonFolder
@@ -73,7 +75,7 @@ class Daemon:
         self._make_gateway, self._detached = make_gateway, detached
         self._presence = Presence(folder.path)
         self._token = secrets.token_urlsafe(32)
-        known.remember([self._token])
+        known.remember([self._token, *(one.key for one in internals(self._token))])
         self._started_at = to_text(SystemClock().now())
         self._logs = Logs(folder, project.folder, known)
         self._recorder = Supervised(
@@ -234,7 +236,8 @@ class Daemon:
         return marks(self._folder, self._project, self._known.files)
 
     def _configured(self) -> Configured:
-        return configured(self._folder, self._project, self._known)
+        found = configured(self._folder, self._project, self._known)
+        return replace(found, settings=replace(found.settings, internals=internals(self._token)))
 
     def _tell(self) -> None:
         self._presence.tell(
@@ -245,6 +248,7 @@ class Daemon:
                 port=self._port,
                 token=self._token,
                 gateway=self.url,
+                certificate=str(tls.cert) if (tls := self._now.settings.tls) else "",
                 detached=self._detached,
             )
         )

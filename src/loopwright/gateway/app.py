@@ -23,6 +23,7 @@ from loopwright.gateway.redaction import redactor
 from loopwright.gateway.refusals import RefusalError
 from loopwright.gateway.routing import CALLS, Route, Work, find_route
 from loopwright.gateway.serving import Serving
+from loopwright.gateway.settings import Internal
 
 _log = logging.getLogger(__name__)
 _CALLS = frozenset(CALLS.values())
@@ -63,7 +64,7 @@ class App:
         if route.work in _UNCOUNTED and _is_local(exchange):
             await self._observed(exchange, route)
             return
-        notes.principal = _caller(exchange, serving)
+        _note_caller(exchange, serving, notes)
         if route.work in _CALLS:
             await self._call(exchange, route, serving, notes)
         elif route.work is Work.FEEDBACK:
@@ -136,12 +137,15 @@ class App:
             self._access_log.add(line)
 
 
-def _caller(exchange: Exchange, serving: Serving) -> str:
-    """The principal's name. Raises RefusalError 401, and 403 for a page from elsewhere."""
+def _note_caller(exchange: Exchange, serving: Serving, notes: Notes) -> None:
+    """Raises RefusalError 401, and 403 for a page from elsewhere."""
     if not serving.principals and not _is_from_here(exchange.headers):
         raise refusals.foreign_page()
-    principal = serving.principals.caller(exchange.headers.get("authorization"))
-    return principal.name if serving.principals else ""
+    caller = serving.principals.caller(exchange.headers.get("authorization"))
+    if isinstance(caller, Internal):
+        notes.principal, notes.internal = caller.name, caller
+    elif serving.principals:
+        notes.principal = caller.name
 
 
 def _is_from_here(headers: Mapping[str, str]) -> bool:

@@ -125,7 +125,8 @@ class Calls:
         usage = call.recording.usage
         if call.exchange.status < 400:
             notes.input_tokens, notes.output_tokens = usage.input_tokens, usage.output_tokens
-        call.served.limits.settle(call.taken, notes.input_tokens + notes.output_tokens)
+        if notes.internal is None:
+            call.served.limits.settle(call.taken, notes.input_tokens + notes.output_tokens)
         metrics = self._metrics.of(notes.endpoint)
         metrics.duration.observe(perf_counter() - notes.arrived)
         if notes.overhead is not None:
@@ -144,14 +145,15 @@ def _accepted(
     served = serving.resolve(route.endpoint or request.get("model"))
     notes.endpoint = served.endpoint.name
     notes.stream = request.get("stream") is True
-    taken = served.limits.admit(len(body) // _BYTES_A_TOKEN)
+    taken = 0 if notes.internal else served.limits.admit(len(body) // _BYTES_A_TOKEN)
     trace = continued(exchange.headers.get("traceparent"))
     notes.trace_id = trace.trace_id
     arrival = _arrival(exchange, route, notes, served, trace=trace, body=body, request=request)
     try:
         recording = begin(arrival, served.endpoint.delivery, served.log)
     except CaptureError:
-        served.limits.settle(taken, 0)
+        if notes.internal is None:
+            served.limits.settle(taken, 0)
         raise refusals.not_recorded() from None
     question = Question(notes.endpoint, route.work, body, request, exchange.headers, trace)
     return Call(exchange, notes, served, question, recording, taken, read)
@@ -182,6 +184,7 @@ def _arrival(
         principal=notes.principal or None,
         model_requested=request.get("model"),
         stream=notes.stream,
+        is_internal=notes.internal is not None and not notes.internal.records,
         config_digest=served.endpoint.config_digest,
     )
 

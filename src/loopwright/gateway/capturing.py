@@ -43,6 +43,8 @@ class Arrival:
     principal: str | None = None
     model_requested: str | None = None
     stream: bool = False
+    is_internal: bool = False
+    """Of a job of the project itself, whose calls no lake is to hold."""
     config_digest: bytes = b""
 
 
@@ -143,6 +145,7 @@ def begin(arrival: Arrival, delivery: Delivery | None, log: CallLog | None) -> R
     """
     if delivery is None:
         return Recording(arrival)
+    is_sealed = delivery.fail_closed and not arrival.is_internal
     try:
         if log is None:
             raise CaptureError(
@@ -154,11 +157,14 @@ def begin(arrival: Arrival, delivery: Delivery | None, log: CallLog | None) -> R
             arrival.endpoint,
             call_id=arrival.call_id,
             ts=arrival.ts,
-            or_refuse=delivery.fail_closed,
+            or_refuse=is_sealed,
         )
     except CaptureError:
-        if delivery.fail_closed:
+        if is_sealed:
             raise
+        return Recording(arrival)
+    if arrival.is_internal:
+        log.exclude(ticket, Excluded.INTERNAL)
         return Recording(arrival)
     if not is_recorded(arrival.call_id, delivery.rate):
         log.exclude(ticket, Excluded.RATE)

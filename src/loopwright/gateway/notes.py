@@ -10,6 +10,7 @@ from typing import Any
 from loopwright.gateway.capturing import Timings
 from loopwright.gateway.identifiers import uuid7
 from loopwright.gateway.routing import PATHS, Work
+from loopwright.gateway.settings import Internal
 
 
 @dataclass(slots=True)
@@ -21,6 +22,8 @@ class Notes:
     arrived: float = field(default_factory=perf_counter)
     work: Work | None = None
     principal: str = ""
+    internal: Internal | None = None
+    """The job of this project that calls."""
     endpoint: str = ""
     version: str = ""
     stream: bool = False

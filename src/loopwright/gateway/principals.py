@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterable
 
 from loopwright.gateway import refusals
-from loopwright.gateway.settings import Principal, Role
+from loopwright.gateway.settings import INTERNAL_KEY, Internal, Principal, Role
 
 ANYBODY = Principal("anybody", Role.ADMIN)
 """Without principals whoever can reach the loopback address may call."""
 
 _SCHEME = "bearer "
+_INTERNAL = f"Bearer {INTERNAL_KEY}"
 _MOST_REMEMBERED = 4096
 
 
@@ -34,16 +35,18 @@ def accepts(kept: str, key: str) -> bool:
 class Principals:
     """The declared callers. Keys that were found right are remembered by a digest."""
 
-    def __init__(self, declared: Iterable[Principal]) -> None:
-        self._declared = tuple(declared)
+    def __init__(self, declared: Iterable[Principal], internals: Iterable[Internal] = ()) -> None:
+        self._declared, self._internals = tuple(declared), tuple(internals)
         self._known: dict[bytes, Principal] = {}
         self._salt = os.urandom(16)
 
     def __bool__(self) -> bool:
         return bool(self._declared)
 
-    def caller(self, authorization: str | None) -> Principal:
+    def caller(self, authorization: str | None) -> Principal | Internal:
         """Who sends this `Authorization` header. Raises RefusalError 401."""
+        if authorization is not None and authorization.startswith(_INTERNAL):
+            return self._internal(authorization[len(_SCHEME) :].strip().encode())
         if not self._declared:
             return ANYBODY
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
@@ -52,6 +55,14 @@ class Principals:
         mark = hashlib.sha256(self._salt + key.encode(errors="replace")).digest()
         known = self._known.get(mark)
         return known if known is not None else self._recognised(key, mark)
+
+    def _internal(self, key: bytes) -> Internal:
+        """A wrong key is refused even where anybody may call: it is of a daemon that is gone, and
+        its call must not be recorded as somebody's."""
+        for one in self._internals:
+            if hmac.compare_digest(one.key.encode(), key):
+                return one
+        raise refusals.wrong_key()
 
     def _recognised(self, key: str, mark: bytes) -> Principal:
         found = [

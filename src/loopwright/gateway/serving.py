@@ -114,7 +114,7 @@ def make_ready(
         for name, endpoint in settings.endpoints.items()
     }
     since = before.since if before else int(time())
-    return Serving(settings, Principals(settings.principals), endpoints, since)
+    return Serving(settings, Principals(settings.principals, settings.internals), endpoints, since)
 
 
 def _served(endpoint: Endpoint, logs: Mapping[str, CallLog], before: Served | None) -> Served:

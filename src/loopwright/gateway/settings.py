@@ -31,6 +31,23 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Internal:
+    """Jobs of this very project: no limit of an endpoint is meant for them.
+
+    Without `records` their calls are accepted, and excluded from every lake: the questions of an
+    evaluation never become training data.
+    """
+
+    name: str
+    key: str = field(repr=False)
+    """Begins with `INTERNAL_KEY`, so that nobody else's is compared with it."""
+    records: bool = False
+
+
+INTERNAL_KEY = "loopwright-internal-"
+
+
+@dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds: to connect, until the first byte of an answer, and between two bytes."""
 
@@ -124,5 +141,7 @@ class Settings:
     port: int = 8080
     tls: Tls | None = None
     principals: tuple[Principal, ...] = ()
+    internals: tuple[Internal, ...] = ()
+    """Beside the principals, whether there are such or not."""
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     limits: Limits = Limits()

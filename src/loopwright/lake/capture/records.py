@@ -17,6 +17,8 @@ class Excluded(StrEnum):
 
     RATE = "rate"
     """Not among the share that the delivery records."""
+    INTERNAL = "internal"
+    """Asked by a job of the project itself, such as an evaluation."""
 
 
 class Lost(StrEnum):
