@@ -75,6 +75,7 @@ def test_an_unknown_kind_is_a_key_error() -> None:
             {
                 "Endpoint.model.upstream.alternatives.apiKey",
                 "Endpoint.model.upstream.apiKey",
+                "Endpoint.runtime.vllm.apiKey",
                 "Lake.masterKey",
             },
         ),

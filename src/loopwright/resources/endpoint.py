@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from loopwright.manifests.secrets import SecretRef
@@ -26,6 +26,13 @@ _PRESET = {
             "model": {"required": ["base"], "properties": {"base": {"type": "string"}}},
         }
     },
+}
+
+
+_RUNTIME = {
+    "$comment": "runtime not with an upstream, which computes for itself",
+    "if": {"required": ["runtime"], "properties": {"runtime": {"type": "object"}}},
+    "then": {"properties": {"model": {"properties": {"upstream": {"type": "null"}}}}},
 }
 
 
@@ -117,6 +124,39 @@ class ModelSource(Model):
         )
 
 
+class VllmServer(Model):
+    """A vLLM server, or one with the same routes."""
+
+    url: str = Field(
+        pattern=r"^https?://",
+        description="Base URL, up to and with /v1.",
+        examples=["http://10.0.0.7:8000/v1"],
+    )
+    api_key: Annotated[SecretRef | None, WRITE_ONLY] = Field(
+        None, description="Its API key, by reference.", examples=[{"env": "VLLM_KEY"}]
+    )
+
+
+class Runtime(Model):
+    """Where a base or custom model is computed, when not in a process of the provider."""
+
+    vllm: VllmServer = Field(
+        description="Serves the model: adapters are loaded and unloaded by its own routes, a full "
+        "model it has to serve already.",
+        examples=[{"url": "http://10.0.0.7:8000/v1", "apiKey": {"env": "VLLM_KEY"}}],
+    )
+
+
+def _rising(steps: tuple[int, ...]) -> tuple[int, ...]:
+    if list(steps) != sorted(set(steps)) or not steps:
+        words = f"must be rising percentages such as 5, 25, but are {list(steps)}"
+        raise PydanticCustomError("steps", "{why}", {"why": words})
+    return steps
+
+
+Percent = Annotated[int, Field(ge=1, le=99)]
+
+
 class Gate(Model):
     """What a candidate must show before it is promoted."""
 
@@ -134,7 +174,45 @@ class Gate(Model):
         examples=[1.5],
     )
     confidence: float = Field(
-        0.95, gt=0.5, lt=1, description="Confidence of the comparison.", examples=[0.95]
+        0.95,
+        ge=0.5,
+        le=0.999,
+        description="How sure it must be that no capability falls by more: the bound is one-sided, "
+        "by bootstrap over the same items.",
+        examples=[0.95],
+    )
+
+
+class Canary(Model):
+    """Let the new model take over in steps, and go back by itself when it does badly."""
+
+    steps: Annotated[Many[Percent], AfterValidator(_rising)] = Field(
+        (5, 25),
+        description="Percent of the calls that the new model answers, step by step; after the "
+        "last one it answers all.",
+        examples=[[5, 25, 50]],
+    )
+    interval: Period = Field("10m", description="A step lasts at least so long.", examples=["10m"])
+    min_calls: int = Field(
+        50,
+        ge=1,
+        description="A step lasts until the new model has answered so many calls.",
+        examples=[200],
+    )
+    max_error_rate: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="Back when a greater share of a step's calls fails: no answer, or a status "
+        "of 500 and above.",
+        examples=[0.01],
+    )
+    max_latency: str | None = Field(
+        None,
+        pattern=r"^([0-9]+(\.[0-9]+)?x|[1-9][0-9]*(ms|s|m))$",
+        description="Back when 95 % of a step's calls are not over within this time, or within so "
+        "many times what they take on the model from before.",
+        examples=["2x", "3s"],
     )
 
 
@@ -153,12 +231,17 @@ class Promote(Model):
     approve: Literal["auto", "manual"] = Field(
         "auto", description="Whether a person has the last word.", examples=["manual"]
     )
+    canary: Canary | None = Field(
+        None,
+        description="Take over in steps of the calls; default: of all calls at once.",
+        examples=[{"steps": [5, 25], "interval": "10m", "maxErrorRate": 0.02}],
+    )
 
 
 class EndpointSpec(RealisedSpec):
     """What is served, how much, and whether it runs."""
 
-    model_config = ConfigDict(json_schema_extra=schema_of(more=[_PRESET]))
+    model_config = ConfigDict(json_schema_extra=schema_of(more=[_PRESET, _RUNTIME]))
 
     type: Annotated[Literal["custom", "preset"], IMMUTABLE] = Field(
         "custom",
@@ -168,6 +251,11 @@ class EndpointSpec(RealisedSpec):
     model: ModelSource = Field(
         description="What it serves; with `promote`, only what it serves first.",
         examples=[{"base": "builtin:tiny-chat"}],
+    )
+    runtime: Runtime | None = Field(
+        None,
+        description="What computes a base or custom model; default: a process of the provider.",
+        examples=[{"vllm": {"url": "http://10.0.0.7:8000/v1"}}],
     )
     running: bool = Field(True, description="Running or stopped.", examples=[False])
     rate_limit: RateLimit | None = Field(
@@ -183,6 +271,14 @@ class EndpointSpec(RealisedSpec):
     description: Annotated[str, COSMETIC] = Field(
         "", max_length=200, description="A note for people.", examples=["Routes tickets"]
     )
+
+    @model_validator(mode="after")
+    def _an_upstream_computes_itself(self) -> EndpointSpec:
+        if self.runtime is not None and self.model.upstream is not None:
+            raise PydanticCustomError(
+                "runtime", "has a runtime and model.upstream; an upstream needs no runtime"
+            )
+        return self
 
     @model_validator(mode="after")
     def _preset_is_the_providers(self) -> EndpointSpec:
@@ -203,6 +299,7 @@ class Endpoint(Resource):
     """
 
     identity_fields: ClassVar[tuple[str, ...]] = ("model",)
+    passes_on: ClassVar[str] = "model"
     kind: Literal["Endpoint"] = Field(description="The kind.", examples=["Endpoint"])
     spec: EndpointSpec = Field(
         description="What is served.",
@@ -214,6 +311,13 @@ class Endpoint(Resource):
         run = peers.get(promotion.eval_run) if promotion else None
         if promotion is None or not isinstance(run, EvalRun):
             return
+        if promotion.max_regression is not None and run.spec.baseline != str(self.address):
+            found = f"compares with {run.spec.baseline}" if run.spec.baseline else "compares with none"
+            yield (
+                "spec.promote.gate.maxRegression",
+                f"needs a comparison with {self.address}, but {run.address} {found}; "
+                f"give that run baseline: {self.metadata.name}",
+            )
         candidate = peers.get(Address.parse(run.spec.endpoint))
         job = promotion.candidate
         if isinstance(candidate, Endpoint) and not candidate.spec.model.serves(job.name):
@@ -234,4 +338,29 @@ class Endpoint(Resource):
             min_composite=promote.gate.min_composite,
             max_regression=promote.gate.max_regression,
             manual=promote.approve == "manual",
+            confidence=promote.gate.confidence,
+            canary=_canary(promote),
         )
+
+    def identity(self) -> dict[str, Any]:
+        """Of a server elsewhere: which it is and what it is asked for, not how it is reached."""
+        found = super().identity()
+        if self.spec.model.upstream is None:
+            return found
+        return {"model": {"upstream": _asked(self.spec.model.upstream)}}
+
+
+def _asked(upstream: Upstream) -> dict[str, Any]:
+    """The model of each server, and its share where there are several."""
+    servers = (upstream, *upstream.alternatives)
+    shares = [(one.url, one.model, one.weight or 1) for one in servers]
+    return {"servers": [{"url": u, "model": m, "weight": w} for u, m, w in shares]}
+
+
+def _canary(promote: Promote) -> dict[str, Any]:
+    """In normal form; empty: none."""
+    canary = getattr(promote, "canary", None)
+    if canary is None:
+        return {}
+    normal: dict[str, Any] = canary.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return normal
