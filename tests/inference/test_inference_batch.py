@@ -1,4 +1,4 @@
-"""A batch is asked once, whatever kills it, and each of its lines is told of in one of two files."""
+"""A batch is asked once, whatever kills it, and each line is told of in one of two files."""
 
 from __future__ import annotations
 
