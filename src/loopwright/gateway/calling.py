@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,7 +14,7 @@ from loopwright.gateway import refusals
 from loopwright.gateway.bodies import parsed
 from loopwright.gateway.capturing import Arrival, Recording, begin
 from loopwright.gateway.exchange import Exchange, encoded
-from loopwright.gateway.forwarding import Question, ask
+from loopwright.gateway.forwarding import Asked, Question, Standing, ask, ask_patiently
 from loopwright.gateway.headers import CALL_ID
 from loopwright.gateway.identifiers import TraceContext, continued
 from loopwright.gateway.metrics import Metrics
@@ -70,8 +70,14 @@ class Call:
 class Calls:
     """Runs calls. `client` is that of all upstreams."""
 
-    def __init__(self, client: UpstreamClient, metrics: Metrics) -> None:
-        self._client, self._metrics = client, metrics
+    def __init__(
+        self,
+        client: UpstreamClient,
+        metrics: Metrics,
+        serving: Callable[[], Serving],
+    ) -> None:
+        """`serving` is asked for what is there now by a call that waits for its model."""
+        self._client, self._metrics, self._serving = client, metrics, serving
 
     async def run(self, exchange: Exchange, route: Route, serving: Serving, notes: Notes) -> None:
         """Answer one call. Raises RefusalError where it is not accepted, ClientGoneError."""
@@ -94,10 +100,22 @@ class Calls:
             exchange.connection.watch = None
             await self._settle(call, outcome)
 
+    async def _asked(self, call: Call) -> Asked:
+        """Raises RefusalError 502, 503 or 504."""
+        served = call.served
+        if not served.endpoint.patience:
+            return await ask(self._client, served.pool, call.question)
+
+        def standing() -> Standing:
+            now = self._serving().endpoints.get(served.endpoint.name, served)
+            return now.pool, now.endpoint.patience
+
+        return await ask_patiently(self._client, standing, call.question)
+
     async def _answer(self, call: Call) -> str:
         """Returns the outcome."""
         try:
-            asked = await ask(self._client, call.served.pool, call.question)
+            asked = await self._asked(call)
         except RefusalError as refusal:
             return await _refused(call, refusal)
         upstream = asked.target.upstream
@@ -111,12 +129,15 @@ class Calls:
             variant=upstream.model,
         )
         relay = Relay(call.exchange, asked, call.recording, call.notes)
+        outcome = "client_abort"
         try:
-            return await relay.run(
+            outcome = await relay.run(
                 encoded(_ours(call)), seal=call.record if call.is_sealed else None
             )
         finally:
-            reply.close()  # an answer that was read to its end has given its connection back
+            asked.account(outcome)
+            asked.close()
+        return outcome
 
     async def _settle(self, call: Call, outcome: str) -> None:
         notes = call.notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -19,6 +20,10 @@ from loopwright.gateway.upstreams import Pool, Target
 
 _PAUSE = 0.1  # seconds before the same upstream is asked again
 _UNAVAILABLE = 503
+_MOST_BREAKS = 3
+
+Standing = tuple[Pool, float]
+"""What stands behind an endpoint now, and how many seconds it may be waited for."""
 
 
 class Question(NamedTuple):
@@ -38,7 +43,20 @@ class Asked:
 
     reply: Reply
     target: Target
+    began: float
     waited: float
+
+    def close(self) -> None:
+        """Nothing more is wanted of it. Called once."""
+        self.reply.close()  # one that was read to its end has given its connection back
+        self.target.running -= 1
+
+    def account(self, outcome: str) -> None:
+        """Count it, once it is over. What a client did wrong, or gave up, is no failure of the
+        model."""
+        if outcome != "client_abort":
+            failed = outcome != "ok" and not 400 <= self.reply.status < 500
+            self.target.tally.add(perf_counter() - self.began, failed=failed)
 
 
 async def ask(client: UpstreamClient, pool: Pool, question: Question) -> Asked:
@@ -60,10 +78,34 @@ async def ask(client: UpstreamClient, pool: Pool, question: Question) -> Asked:
     except _FAILURES as failure:
         raise _refusal(question.endpoint, failure) from failure
     if asked.reply.status == _UNAVAILABLE and (other := pool.choose(after=first)) is not None:
-        asked.reply.close()
+        asked.account("upstream_error")
+        asked.close()
         first.failed("it said 503")
         asked = await _again(client, other, question)
     return _usable(asked, question.endpoint)
+
+
+async def ask_patiently(
+    client: UpstreamClient, standing: Callable[[], Standing], question: Question
+) -> Asked:
+    """As `ask`, of a model that is started again when it dies: waits while it is said to come.
+
+    A call that broke off before its answer began is asked anew, a few times: what computed it is
+    ours, and is gone with all that it did.
+    """
+    since, breaks = perf_counter(), 0
+    while True:
+        pool, patience = standing()
+        try:
+            return await ask(client, pool, question)
+        except RefusalError as refusal:
+            breaks += refusal.code == refusals.BROKE
+            may_pass = refusal.code in (refusals.BROKE, refusals.UNREACHABLE)
+            if not may_pass or breaks > _MOST_BREAKS or not patience:
+                raise
+            if perf_counter() - since >= patience:
+                raise refusals.loading(question.endpoint) from refusal
+        await asyncio.sleep(_PAUSE)
 
 
 _FAILURES = (NoConnectionError, BrokenAnswerError, TimeoutError)
@@ -89,6 +131,7 @@ async def _attempt(client: UpstreamClient, target: Target, question: Question) -
     body = with_model(question.body, question.request, target.upstream.model)
     headers = upward(question.headers, authorization=target.authorization, trace=question.trace)
     began = perf_counter()
+    target.running += 1
     try:
         reply = await client.post(
             target.place,
@@ -97,11 +140,15 @@ async def _attempt(client: UpstreamClient, target: Target, question: Question) -
             body=body,
             times=target.times,
         )
-    except NoConnectionError as failure:
-        target.failed(str(failure))
+    except BaseException as failure:
+        target.running -= 1
+        if isinstance(failure, _FAILURES):
+            target.tally.add(perf_counter() - began, failed=True)
+        if isinstance(failure, NoConnectionError):
+            target.failed(str(failure))
         raise
     target.succeeded()
-    return Asked(reply, target, perf_counter() - began)
+    return Asked(reply, target, began, perf_counter() - began)
 
 
 def _refusal(endpoint: str, failure: Exception) -> RefusalError:
@@ -116,6 +163,7 @@ def _usable(asked: Asked, endpoint: str) -> Asked:
     """Refuses what is the gateway's business and would mislead a client."""
     status = asked.reply.status
     if status == 401 or 300 <= status < 400:
-        asked.reply.close()
+        asked.account("upstream_error")
+        asked.close()
         raise refusals.upstream_unusable(endpoint, status)
     return asked

@@ -15,6 +15,7 @@ Headers = tuple[tuple[str, str], ...]
 
 _FINAL: Headers = (("x-should-retry", "false"),)
 _LONGEST_NAME = 80
+UNREACHABLE, BROKE = "upstream_unreachable", "upstream_broke"
 
 
 class RefusalError(Exception):
@@ -153,7 +154,7 @@ def upstream_unreachable(name: str) -> RefusalError:
         502,
         f"What stands behind `{name}` cannot be reached.",
         type="upstream_error",
-        code="upstream_unreachable",
+        code=UNREACHABLE,
     )
 
 
@@ -162,7 +163,17 @@ def upstream_broke(name: str) -> RefusalError:
         502,
         f"What stands behind `{name}` broke off before it answered.",
         type="upstream_error",
-        code="upstream_broke",
+        code=BROKE,
+    )
+
+
+def loading(name: str) -> RefusalError:
+    return RefusalError(
+        503,
+        f"The model of `{name}` is being loaded. Try again in a moment.",
+        type="server_error",
+        code="model_loading",
+        headers=(("retry-after", "5"),),
     )
 
 

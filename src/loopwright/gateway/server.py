@@ -7,7 +7,7 @@ secrets are the owner's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loopwright.collecting import spare_collecting
@@ -19,7 +19,9 @@ from loopwright.gateway.listening import Listener
 from loopwright.gateway.metrics import LakeFacts, Metrics
 from loopwright.gateway.serving import make_ready
 from loopwright.gateway.settings import Limits, Settings
+from loopwright.gateway.tally import Tally
 from loopwright.gateway.upstream_client import UpstreamClient
+from loopwright.gateway.upstreams import Target
 
 if TYPE_CHECKING:
     from loopwright.lake.capture.call_log import CallLog
@@ -48,13 +50,14 @@ class GatewayServer:
         self._app: App | None = None
         self._listener: Listener | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        self._past: list[Target] = []
 
     async def start(self) -> None:
         """Listen and serve. Raises GatewayError when the address or certificate cannot be used."""
         self._client = UpstreamClient()
         self._app = App(
             self._serving,
-            calls=Calls(self._client, self._metrics),
+            calls=Calls(self._client, self._metrics, lambda: self._serving),
             metrics=self._metrics,
             access_log=self._access_log,
         )
@@ -79,6 +82,7 @@ class GatewayServer:
         listener = self._here()
         serving = make_ready(settings, logs, before=self._serving)
         replacement = await self._replacement(listener, settings)
+        self._past = [one for one in (*self._past, *self._targets()) if one.running]
         self._logs, self._serving = logs, serving
         self._running().serving = serving
         if replacement is not None:
@@ -101,6 +105,17 @@ class GatewayServer:
         if self._access_log is not None:
             self._access_log.flush()
         self._listener = self._app = None
+
+    def in_use(self) -> frozenset[tuple[str, str]]:
+        """URL and model of every upstream that calls go to, or still wait for an answer of."""
+        self._past = [one for one in self._past if one.running]
+        every = (*self._past, *self._targets())
+        return frozenset((one.upstream.url, one.upstream.model) for one in every)
+
+    def tallies(self, endpoint: str) -> dict[str, Tally]:
+        """How the models behind an endpoint have done since each came to stand there."""
+        served = self._serving.endpoints.get(endpoint)
+        return {one.upstream.model: one.tally for one in served.pool.targets} if served else {}
 
     def status(self) -> dict[str, Any]:
         """What a person asks of a running gateway. No keys."""
@@ -132,6 +147,10 @@ class GatewayServer:
         listener = Listener(self._running(), limits=self._limits)
         await listener.open(settings)
         return listener
+
+    def _targets(self) -> Iterator[Target]:
+        for served in self._serving.endpoints.values():
+            yield from served.pool.targets
 
     def _limits(self) -> Limits:
         return self._serving.settings.limits

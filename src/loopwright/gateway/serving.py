@@ -119,7 +119,11 @@ def make_ready(
 
 def _served(endpoint: Endpoint, logs: Mapping[str, CallLog], before: Served | None) -> Served:
     kept = {target.upstream: target for target in before.pool.targets} if before else {}
-    targets = [kept.get(upstream) or Target(upstream) for upstream in endpoint.upstreams]
+    tallies = {target.upstream.model: target.tally for target in kept.values()}
+    targets = [
+        kept.get(upstream) or Target(upstream, tally=tallies.get(upstream.model))
+        for upstream in endpoint.upstreams
+    ]
     limits = (
         before.limits
         if before is not None and before.limits.fits(endpoint)

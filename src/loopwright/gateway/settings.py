@@ -106,6 +106,8 @@ class Endpoint:
     rpm: int | None = None
     tpm: int | None = None
     delivery: Delivery | None = None
+    patience: float = 0.0
+    """Seconds that a call waits for a model which is being started: it may have no upstream yet."""
     config_digest: bytes = b""
     """16 bytes that stand for the manifest state which serves the call."""
 

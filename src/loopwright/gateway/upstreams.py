@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from loopwright.errors import GatewayError
 from loopwright.gateway.routing import CALLS
 from loopwright.gateway.settings import Upstream
+from loopwright.gateway.tally import Tally
 from loopwright.gateway.upstream_client import Place, Times
 
 _log = logging.getLogger(__name__)
@@ -29,12 +30,22 @@ class Target:
         "authorization",
         "paths",
         "place",
+        "running",
+        "tally",
         "times",
         "upstream",
     )
 
-    def __init__(self, upstream: Upstream, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        tally: Tally | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self.upstream = upstream
+        self.running = 0  # calls that wait for it or are being answered
+        self.tally = tally or Tally()
         self.place = Place.of(upstream.url)
         base = quote(urlsplit(upstream.url).path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         self.paths = {work: f"{base}/{path}" for path, work in CALLS.items()}
@@ -73,6 +84,9 @@ class Target:
             "model": self.upstream.model,
             "weight": self.upstream.weight,
             "resting": self.is_resting,
+            "running_calls": self.running,
+            "calls": self.tally.calls,
+            "errors": self.tally.errors,
         }
 
 
