@@ -30,6 +30,8 @@ class Link:
     """Not written at the path, but adds to what is."""
     is_through: bool = False
     """Not referred to by itself, but by what it reads."""
+    compares: str = ""
+    """Path of the input that what is found here is only compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,15 @@ def _links(
                     problems.append(_unresolved(address, found, {*makers, *known}))
                 continue
             path = ".".join(str(part) for part in found.path[1:])
-            yield Link(address, target, ref.edge, path, found.pointer, ref.is_input)
+            yield Link(
+                address,
+                target,
+                ref.edge,
+                path,
+                found.pointer,
+                ref.is_input,
+                compares=ref.compares,
+            )
             if ref.feeders:
                 for feeder in feeders.get(target, ()):
                     if feeder != address:

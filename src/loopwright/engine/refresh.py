@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from loopwright.clock import Clock, to_text
 from loopwright.engine.files import file_digests
+from loopwright.engine.pinning import Asked, Pinned, ask_pins, to_ask
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.retry import Backoff, with_retries
 from loopwright.engine.targets import Targets
@@ -59,7 +61,11 @@ class Refresher:
         current = {relocated.get(address, address): record for address, record in records.items()}
         targets = Targets(graph, current, reader.lineage)
         wanted = list(_wanted(graph.resources, current, targets))
-        observed = self._observe_all(wanted) if selection.refresh else {}
+        asked = to_ask(graph.resources.values(), current, targets, self.pool)
+        with self._pinning(asked) as pinning:
+            observed = self._observe_all(wanted) if selection.refresh else {}
+            pinned = pinning()
+        files = file_digests(graph, self.declared.origins)
         return Situation(
             graph=graph,
             records=records,
@@ -78,7 +84,10 @@ class Refresher:
             now=self.clock.now(),
             project=self.declared.project,
             selection=selection,
-            file_digests=file_digests(graph, self.declared.origins),
+            file_digests=files
+            | {at: {**files.get(at, {}), **pins} for at, pins in pinned.pins.items()},
+            pins=pinned.pins,
+            unpinned=pinned.problems,
             origins=self.declared.origins,
             variables=self.declared.variables,
             moved=moved,
@@ -131,6 +140,18 @@ class Refresher:
         stated = self.declared.project.envelope.cost
         cost = left if stated is None else min(left, stated)
         return replace(plan, envelope=replace(plan.envelope, cost=cost))
+
+    @contextmanager
+    def _pinning(self, asked: list[Asked]) -> Iterator[Callable[[], Pinned]]:
+        """Asks for pins beside what else is looked at."""
+        if not asked:
+            yield Pinned
+            return
+        ask = partial(
+            ask_pins, asked, pool=self.pool, clock=self.clock, parallelism=self.parallelism
+        )
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            yield beside.submit(ask).result
 
     def _moves(
         self, records: Mapping[Address, Record], resources: Mapping[Address, Resource]

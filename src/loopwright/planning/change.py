@@ -121,6 +121,8 @@ class Change:
     if_passed: str = ""
     if_refused: str = ""
     """Of a gated change: both futures."""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """Of a promotion and of one that is refused: the numbers that decided it."""
 
     @property
     def forces_replace(self) -> tuple[str, ...]:

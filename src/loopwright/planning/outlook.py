@@ -59,10 +59,21 @@ def standing_digest(
     *,
     files: Mapping[str, str],
     promoted: Mapping[str, Any],
+    pointed: str = "",
 ) -> str:
-    """What a standing or config resource gives to others; a promoted pointer counts as given."""
+    """What a standing or config resource gives to others; a promoted pointer counts as given.
+
+    `pointed` is what the revision that the pointer names gives. What only passes a revision on
+    gives just that revision.
+    """
     overridden = {path for path in decisive if path.partition(".")[0] in promoted}
     inputs = {path: value for path, value in decisive.items() if path not in overridden}
+    if resource.passes_on:
+        passed = [one for path, one in inputs.items() if _top(path) == resource.passes_on]
+        if resource.passes_on in promoted and pointed:
+            return pointed
+        if len(passed) == 1:
+            return passed[0]
     return digest(
         {
             "identity": resource.identity() | dict(promoted),
@@ -70,6 +81,10 @@ def standing_digest(
             "files": sorted(files.values()),
         }
     )
+
+
+def _top(path: str) -> str:
+    return path.partition(".")[0]
 
 
 def find_revision(record: Record | None, label: str) -> Revision | None:

@@ -184,6 +184,8 @@ class Planner:
                 else f"{begun.action} begun {_to_seconds(begun.since)} without an answer; "
                 "apply finds out",
             )
+        if address in self.situation.unpinned:
+            return replace(base, obstacle=Obstacle.FAILED, reason=self._unpinned(address))
         if resource.nature.is_run:
             open_inputs = {
                 path: value
@@ -193,13 +195,19 @@ class Planner:
             number = self._series.next_version(address, self._record, self._changes)
             decision = decide_run(self.situation, resource, decisive, open_inputs, number=number)
         else:
-            decision = self._standing(resource, {**decisive, **ids}, unknown)
+            pins = self.situation.pins.get(address, {})
+            decision = self._standing(resource, {**pins, **decisive, **ids}, unknown)
         self._drift.extend(decision.drift)
         change = decision.change
         capabilities = self.situation.capabilities.get(address)
         if change.action.writes and capabilities:
             change = replace(change, manual_steps=capabilities.manual_steps)
         return change
+
+    def _unpinned(self, address: Address) -> str:
+        origin = self.situation.origins.get(address)
+        where = f" (wanted by {origin})" if origin else ""
+        return f"cannot be planned: {self.situation.unpinned[address]}{where}"
 
     def _standing(
         self, resource: Resource, inputs: Mapping[str, str], unknown: Mapping[str, Unknown]
@@ -224,11 +232,11 @@ class Planner:
 
     def _promote(self, address: Address) -> None:
         """Gates are asked last: they read what other parts of the plan bring about."""
-        resource, change = self.graph.resources[address], self._changes[address]
+        resource = self.graph.resources[address]
         left_alone = any(quiet.address == address for quiet in self._quiet)
         if resource.promotion() is not None and not left_alone:
             self._changes[address] = decide_promotion(
-                self.situation, resource, change, self.prospects.outlooks
+                self.situation, resource, self._changes, self.prospects.outlooks
             )
 
     def _labelled(self, change: Change) -> Change:

@@ -1,56 +1,22 @@
-"""Decides whether a candidate takes over: a pure verdict on recorded scores."""
+"""Decides whether a candidate takes over, and what a promoted resource is to be. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change, Obstacle
-from loopwright.planning.outlook import Outlook, revision_digest
+from loopwright.planning.decisions import why_rejected
+from loopwright.planning.gate import judge
+from loopwright.planning.outlook import Outlook, find_revision, revision_digest, version_of
 from loopwright.planning.situation import Situation
 from loopwright.providers.base import FieldChange
-from loopwright.resources.address import Address
+from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Promotion, Resource
 from loopwright.state.records import Record, Revision
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Passed, refused, or not yet decidable, with the numbers that say so."""
-
-    passed: bool
-    facts: tuple[str, ...] = ()
-    missing: str = ""
-
-
-def judge(promotion: Promotion, scores: Mapping[str, Any]) -> Verdict:
-    """Hold scores against a gate. Scores are points, 0-100.
-
-    `composite`; `capabilities` name -> {score}; `comparison` name -> {difference, low}, paired
-    on the same items with the baseline, `low` its lower confidence bound.
-    """
-    facts, passed = [], True
-    composite = scores.get("composite")
-    if promotion.min_composite is not None:
-        if composite is None:
-            return Verdict(False, missing="the evaluation gave no composite score")
-        ok = composite >= promotion.min_composite
-        passed &= ok
-        sign = ">=" if ok else "<"
-        facts.append(f"composite {composite:.1f} {sign} {promotion.min_composite:g}")
-    if promotion.max_regression is not None:
-        comparison = scores.get("comparison")
-        if not comparison:
-            return Verdict(False, tuple(facts), "a result of the incumbent (spec.baseline)")
-        for name, entry in sorted(comparison.items()):
-            low = entry.get("low", entry["difference"])
-            if low < -promotion.max_regression:
-                passed = False
-                facts.append(f"{name} falls by up to {-low:.1f} > {promotion.max_regression:g}")
-        facts.append(f"{len(comparison)} capabilities compared with the incumbent")
-    return Verdict(passed, tuple(facts))
 
 
 def promoted_fields(resource: Resource, record: Record | None) -> Mapping[str, Any]:
@@ -95,17 +61,44 @@ def _held_spec(resource: Resource, record: Record | None) -> dict[str, Any]:
     return dict(hold.spec)
 
 
+def pointed_digest(
+    graph: Graph,
+    resource: Resource,
+    promoted: Mapping[str, Any],
+    records: Mapping[Address, Record],
+) -> str:
+    """What the revision that a promoted pointer names gives to others; empty: it names none."""
+    promotion = resource.promotion()
+    if promotion is None or promotion.field not in promoted:
+        return ""
+    text = (promoted[promotion.field] or {}).get("model")
+    if not text or not is_candidates(graph, promotion, text):
+        return ""
+    record = records.get(resource.address)
+    if record and record.promoted.get("value") == promoted[promotion.field]:
+        return str(record.promoted["digest"])
+    label = Pointer.parse(text).revision
+    revision = find_revision(records.get(promotion.candidate), label)
+    return revision_digest(revision) if revision else ""
+
+
+def is_candidates(graph: Graph, promotion: Promotion, text: str) -> bool:
+    """Whether a pointer is to a model of the candidate's series."""
+    series = graph.resources.get(promotion.candidate)
+    return series is not None and Pointer.parse(text).address in series.provides()
+
+
 def decide_promotion(
     situation: Situation,
     resource: Resource,
-    change: Change,
+    changes: Mapping[Address, Change],
     outlooks: Mapping[Address, Outlook],
 ) -> Change:
     """Turn a change of a promoted resource into promote or gated, where its gate says so.
 
     Asked last, when the outlook of its candidate and its evaluation is known.
     """
-    promotion = resource.promotion()
+    change, promotion = changes[resource.address], resource.promotion()
     if promotion is None:
         return change
     if change.action is Action.CREATE:
@@ -114,38 +107,62 @@ def decide_promotion(
     if record is None or change.action not in (Action.NOOP, Action.UPDATE):
         return change
     candidate = outlooks[promotion.candidate]
-    evaluation = outlooks[promotion.eval_run]
     if candidate.stage:
         return _gated(change, promotion, f"the model by {promotion.candidate}", outlooks)
     job = situation.record(promotion.candidate)
     revision = job.current_revision if job else None
     if revision is None or candidate.digest in (record.promoted.get("digest"), ""):
         return change
-    label = f"v{revision.number} of {promotion.candidate}"
+    label = f"v{version_of(revision)} of {promotion.candidate}"
     if candidate.digest in record.promoted.get("rejected", ()):
-        return replace(change, reason=f"{label} was rejected")
-    runs = situation.record(promotion.eval_run)
-    result = runs.current_revision if runs else None
-    is_open = bool(evaluation.stage) or not evaluation.digest
-    if result is None or is_open or not _evaluated(situation, promotion, result, revision):
+        why = why_rejected(record, candidate.digest)
+        return replace(change, reason=f"{label} was rejected{f': {why}' if why else ''}")
+    asked = changes[promotion.eval_run]
+    if asked.obstacle is Obstacle.FAILED:
+        return replace(
+            change, reason=f"{label} is not promoted: {promotion.eval_run}: {asked.reason}"
+        )
+    result = _result(situation, resource, revision, outlooks)
+    if result is None:
         return _gated(change, promotion, label, outlooks)
-    return _judged(change, promotion, revision, judge(promotion, result.outputs), record)
+    incumbent = outlooks[resource.address].digest
+    return _judged(change, promotion, revision, result, record, incumbent=incumbent)
 
 
 def _judged(
-    change: Change, promotion: Promotion, revision: Revision, verdict: Verdict, record: Record
+    change: Change,
+    promotion: Promotion,
+    candidate: Revision,
+    result: Revision,
+    record: Record,
+    *,
+    incumbent: str,
 ) -> Change:
-    label = f"v{revision.number} of {promotion.candidate}"
+    verdict = judge(promotion, result.outputs)
+    version = version_of(candidate)
+    label = f"v{version} of {promotion.candidate}"
     facts = "; ".join(verdict.facts)
     if verdict.missing:
         return _gated(change, promotion, label, {}, waiting=verdict.missing)
+    value = {"model": f"Model/{promotion.candidate.name}@{version}"}
+    evidence = {
+        "candidate": revision_digest(candidate),
+        "revision": version,
+        "incumbent": incumbent,
+        "suite": result.inputs.get("suite", ""),
+        "evalRun": str(promotion.eval_run),
+        "evalRevision": version_of(result),
+        "facts": list(verdict.facts),
+        **verdict.numbers,
+    }
     if not verdict.passed:
-        return replace(change, reason=f"{label} is not promoted: {facts}")
-    if promotion.manual and record.promoted.get("approved") != revision_digest(revision):
+        refused = f"{label} is not promoted: {facts}"
+        return replace(change, reason=refused, evidence=evidence)
+    approved = record.promoted.get("approved") == revision_digest(candidate)
+    if promotion.manual and not approved:
         gated = _gated(change, promotion, label, {})
-        reason = f"passed ({facts}); loopwright approve {change.address}"
+        reason = f"passed ({facts or 'no gate'}); loopwright approve {change.address}"
         return replace(gated, obstacle=Obstacle.DECISION, reason=reason)
-    value = {"model": f"Model/{promotion.candidate.name}@{revision.number}"}
     before = change.desired.get(promotion.field)
     desired = {**change.desired, promotion.field: value}
     return replace(
@@ -155,26 +172,35 @@ def _judged(
         desired=desired,
         fingerprint=digest(desired),
         fields=(*change.fields, FieldChange(promotion.field, before, value)),
-        revision=f"v{revision.number}",
+        revision=f"v{version}",
         reason=facts or "no gate",
+        evidence=evidence,
     )
 
 
-def _evaluated(
-    situation: Situation, promotion: Promotion, result: Revision, candidate: Revision
-) -> bool:
-    """Whether this result is of this candidate: the endpoint it looked at served it."""
-    run = situation.resources.get(promotion.eval_run)
-    if run is None:
-        return False
-    for link in situation.graph.links(promotion.eval_run):
-        if link.path == "endpoint":
-            endpoint = situation.record(link.target)
-            if endpoint is None:
-                return False
-            serves = revision_digest(candidate) in endpoint.inputs.values()
-            return serves and result.inputs.get("endpoint") == endpoint.digest
-    return False
+def _result(
+    situation: Situation,
+    resource: Resource,
+    candidate: Revision,
+    outlooks: Mapping[Address, Outlook],
+) -> Revision | None:
+    """The evaluation of this very candidate; beside the model that serves now, where the run
+    compares with this resource. None while there is none, or another is under way."""
+    promotion = resource.promotion()
+    runs = situation.record(promotion.eval_run) if promotion else None
+    result = runs.current_revision if runs else None
+    if promotion is None or result is None:
+        return None
+    evaluation = outlooks[promotion.eval_run]
+    if evaluation.stage or not evaluation.digest:
+        return None
+    served = {
+        link.path: outlooks[link.target].digest
+        for link in situation.graph.links(promotion.eval_run)
+        if link.compares and link.target == resource.address
+    }
+    wanted = {"endpoint": revision_digest(candidate), **served}
+    return result if all(result.inputs.get(at) == one for at, one in wanted.items()) else None
 
 
 def _gated(

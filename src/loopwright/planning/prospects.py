@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from loopwright.planning.change import Action, Change, Obstacle, Unknown
 from loopwright.planning.outlook import (
@@ -11,7 +12,7 @@ from loopwright.planning.outlook import (
     revision_digest,
     standing_digest,
 )
-from loopwright.planning.promotion import promoted_fields
+from loopwright.planning.promotion import pointed_digest, promoted_fields
 from loopwright.planning.situation import Situation
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
@@ -25,7 +26,7 @@ class Prospects:
 
     def __init__(self, situation: Situation, records: Mapping[Address, Record]) -> None:
         self._graph = situation.graph
-        self._file_digests = situation.file_digests
+        self._file_digests, self._pins = situation.file_digests, situation.pins
         self._records = records
         self.outlooks: dict[Address, Outlook] = {}
 
@@ -46,7 +47,9 @@ class Prospects:
     def inputs(self, address: Address) -> dict[str, str]:
         """What its references come to now: decisive digests, and ids of the rest."""
         decisive, ids, _ = self.resolve(address)
-        return decisive if self._graph.resources[address].nature.is_run else {**decisive, **ids}
+        if self._graph.resources[address].nature.is_run:
+            return decisive
+        return {**self._pins.get(address, {}), **decisive, **ids}
 
     def given(self, address: Address, change: Change) -> str:
         """What a resource will give to others once a change of it is done."""
@@ -59,8 +62,7 @@ class Prospects:
         else:
             promoted = dict(promoted_fields(resource, self._records.get(address)))
         decisive, _, _ = self.resolve(address)
-        files = self._file_digests.get(address, {})
-        return standing_digest(resource, decisive, files=files, promoted=promoted)
+        return self._standing(resource, decisive, promoted)
 
     def relies(self, address: Address, need: Address) -> bool:
         """Whether a need that will not come to be leaves something open: old results may do."""
@@ -124,10 +126,14 @@ class Prospects:
             path in self.decisive(address) and path.partition(".")[0] not in promoted
             for path in unknown
         )
-        if is_open:
-            return ""
-        files = self._file_digests.get(address, {})
-        return standing_digest(resource, decisive, files=files, promoted=promoted)
+        return "" if is_open else self._standing(resource, decisive, promoted)
+
+    def _standing(
+        self, resource: Resource, decisive: Mapping[str, str], promoted: Mapping[str, Any]
+    ) -> str:
+        files = self._file_digests.get(resource.address, {})
+        pointed = pointed_digest(self._graph, resource, promoted, self._records)
+        return standing_digest(resource, decisive, files=files, promoted=promoted, pointed=pointed)
 
     def _run_outlook(self, change: Change, stage: int, blocked: str) -> Outlook:
         record = self._records.get(change.address)

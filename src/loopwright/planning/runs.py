@@ -43,8 +43,9 @@ def decide_run(
     """
     address = resource.address
     files = situation.file_digests.get(address, {})
-    known = "" if unknown else fingerprint(resource, inputs, files)
     record = situation.record(address)
+    inputs = inputs if unknown else _as_compared(situation, resource, inputs, record)
+    known = "" if unknown else fingerprint(resource, inputs, files)
     base = Change(
         address,
         Action.NOOP,
@@ -60,6 +61,30 @@ def decide_run(
     if not known:
         return Decision(_decide_unknown(context))
     return _decide_known(context)
+
+
+def _as_compared(
+    situation: Situation,
+    resource: Resource,
+    inputs: Mapping[str, str],
+    record: Record | None,
+) -> Mapping[str, str]:
+    """The inputs as an earlier run had them, where all that became another since is that what it
+    compared with has come to be what it looked at: that is where its verdict led."""
+    same = {
+        link.path
+        for link in situation.graph.links(resource.address)
+        if link.compares and inputs.get(link.path) == inputs.get(link.compares) is not None
+    }
+    files = situation.file_digests.get(resource.address, {})
+    for revision in reversed(record.revisions if record and same else ()):
+        then = {**inputs, **{path: revision.inputs.get(path, "") for path in same}}
+        if (
+            revision.status is RunStatus.SUCCEEDED
+            and fingerprint(resource, then, files) == revision.fingerprint
+        ):
+            return then
+    return inputs
 
 
 def _decide_unknown(context: _Context) -> Change:

@@ -31,7 +31,11 @@ class Situation:
     selection: Selection = field(default_factory=Selection)
     estimates: Mapping[Address, Estimate] = field(default_factory=dict)
     file_digests: Mapping[Address, Mapping[str, str]] = field(default_factory=dict)
-    """Of MANIFEST_PATH fields: file as written -> digest."""
+    """Of MANIFEST_PATH fields: file as written -> digest; of pinned fields: path -> pin."""
+    pins: Mapping[Address, Mapping[str, str]] = field(default_factory=dict)
+    """Field path -> what its value stands for, as its provider says."""
+    unpinned: Mapping[Address, str] = field(default_factory=dict)
+    """Why nobody can say what a name in it stands for."""
     origins: Mapping[Address, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[Address, Address] = field(default_factory=dict)

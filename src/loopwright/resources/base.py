@@ -198,6 +198,10 @@ class Promotion(NamedTuple):
     min_composite: float | None
     max_regression: float | None
     manual: bool
+    confidence: float = 0.95
+    """Of the bound that no regression may be worse than: one-sided."""
+    canary: Mapping[str, Any] = {}
+    """How it takes over step by step, in normal form; empty: at once."""
 
 
 class Resource(Model):
@@ -212,6 +216,9 @@ class Resource(Model):
     """Reference field of the resource whose creation it is handed to, if any."""
     identity_fields: ClassVar[tuple[str, ...]] = ()
     """Spec fields that decide what others get from it; empty: all that decide a result."""
+    passes_on: ClassVar[str] = ""
+    """Spec field whose reference is all that others get from it: by whatever resource a model is
+    served, and however it came to be served there, it is the same model."""
 
     api_version: Literal["loopwright.dev/v1alpha1"] = Field(
         description="Version of the manifest format.", examples=[API_VERSION]

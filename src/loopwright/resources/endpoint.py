@@ -312,7 +312,9 @@ class Endpoint(Resource):
         if promotion is None or not isinstance(run, EvalRun):
             return
         if promotion.max_regression is not None and run.spec.baseline != str(self.address):
-            found = f"compares with {run.spec.baseline}" if run.spec.baseline else "compares with none"
+            found = (
+                f"compares with {run.spec.baseline}" if run.spec.baseline else "compares with none"
+            )
             yield (
                 "spec.promote.gate.maxRegression",
                 f"needs a comparison with {self.address}, but {run.address} {found}; "
@@ -359,8 +361,6 @@ def _asked(upstream: Upstream) -> dict[str, Any]:
 
 def _canary(promote: Promote) -> dict[str, Any]:
     """In normal form; empty: none."""
-    canary = getattr(promote, "canary", None)
-    if canary is None:
+    if promote.canary is None:
         return {}
-    normal: dict[str, Any] = canary.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return normal
+    return promote.canary.model_dump(mode="json", by_alias=True, exclude_none=True)

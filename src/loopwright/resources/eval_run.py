@@ -21,7 +21,7 @@ class EvalRunSpec(SeriesSpec):
         description="The endpoint of the model that is evaluated.",
         examples=["router-candidate"],
     )
-    baseline: Annotated[str | None, Ref(("Endpoint",), is_input=True)] = Field(
+    baseline: Annotated[str | None, Ref(("Endpoint",), is_input=True, compares="endpoint")] = Field(
         None,
         description="An endpoint to compare with, on the same items.",
         examples=["router"],

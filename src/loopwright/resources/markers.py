@@ -63,7 +63,9 @@ class Ref:
     the files that the target names do, and the runs that it is drawn from. `revisions`
     allows `@` and a revision or alias. `feeders` also needs whatever feeds the target: the
     imports into a lake, the further versions of a dataset. With `recorded` it is enough that
-    state knows the target; with `elsewhere` the target may exist without loopwright.
+    state knows the target; with `elsewhere` the target may exist without loopwright. `compares`
+    names the field path of another input that this one is only compared with: a run is not
+    repeated because both have come to be the same.
     """
 
     kinds: tuple[str, ...]
@@ -73,6 +75,7 @@ class Ref:
     feeders: bool = False
     recorded: bool = False
     elsewhere: bool = False
+    compares: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

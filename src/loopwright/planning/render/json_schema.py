@@ -119,6 +119,11 @@ def _change() -> Schema:
         origin=_text("file:line that wants it, or where it last stood."),
         if_passed=_text("Of a gated change: what happens when the gate is passed."),
         if_refused=_text("Of a gated change: what happens when it is not."),
+        evidence=_map(
+            _ref("value"),
+            "Of a promotion and of one that is refused: the digests it is about and the numbers "
+            "that decided it.",
+        ),
     )
 
 
