@@ -250,7 +250,7 @@ def test_an_adapter_is_served_on_the_base_it_was_made_on_and_on_no_other(
 ) -> None:
     folder = make_light_base(tmp_path / "base")
     base = resolve("base", project=tmp_path, environ={}, pins=registry.pins)
-    make_light_adapter(registry.staging("router", 1), base="/home/somebody/base")
+    make_light_adapter(registry.staging("router", 1), base="/elsewhere/base")
     made = registry.commit(
         "router",
         1,

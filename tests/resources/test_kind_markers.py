@@ -67,6 +67,7 @@ def test_an_unknown_kind_is_a_key_error() -> None:
                 "Lake.storage",
                 "Model.base",
                 "Model.provider",
+                "Model.trustRemoteCode",
                 "Model.weights",
             },
         ),

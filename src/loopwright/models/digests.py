@@ -31,9 +31,9 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """File digests, remembered in one small JSON file at `path`."""
+    """File digests, remembered in one small JSON file at `path`; without one, read each time."""
 
-    path: Path
+    path: Path | None = None
 
     def files(self, folder: Path, names: Iterable[str]) -> dict[str, FileFacts]:
         """Facts of these files of a folder. Raises ModelError naming the first that is missing."""
@@ -55,6 +55,8 @@ class Digests:
         return found
 
     def _load(self) -> dict[str, list[int | str]]:
+        if self.path is None:
+            return {}
         try:
             found = orjson.loads(self.path.read_bytes())
         except (OSError, orjson.JSONDecodeError):
@@ -63,6 +65,8 @@ class Digests:
 
     def _keep(self, fresh: Mapping[str, list[int | str]]) -> None:
         """Best effort: what is not remembered is computed again."""
+        if self.path is None:
+            return
         merged = {place: facts for place, facts in self._load().items() if place not in fresh}
         latest = dict([*merged.items(), *fresh.items()][-_MOST_REMEMBERED:])
         with suppress(LakeError):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from loopwright.errors import ModelError
-from loopwright.hashing import file_digest
 from loopwright.models.contents import deciding_files, has_own_code
-from loopwright.models.digests import Digests, FileFacts, content_digest
+from loopwright.models.digests import Digests, content_digest
 from loopwright.models.version import ModelVersion
 
 
@@ -15,15 +14,13 @@ def verify(version: ModelVersion, digests: Digests | None) -> None:
 
     With `digests`, files that were not touched since they were last read are not read again.
     """
-    for name, facts in version.files.items():
+    for name in version.files:
         path = version.folder / name
         if not path.is_file() or path.is_symlink():
             raise _refused(version, f"its file {name} is missing")
-        size = path.stat().st_size
-        sha256 = (
-            digests.files(version.folder, [name])[name].sha256 if digests else file_digest(path)
-        )
-        if FileFacts(sha256, size) != facts:
+    found = (digests or Digests()).files(version.folder, version.files)
+    for name, facts in version.files.items():
+        if found[name] != facts:
             raise _refused(version, f"its file {name} is not what was registered")
     deciding = deciding_files(version.folder, code=has_own_code(version.folder))
     if added := sorted(set(deciding) - set(version.files)):

@@ -22,7 +22,8 @@ class Weights(Part):
     path: str | None = Field(
         None,
         min_length=1,
-        description="A folder with safetensors, or an object-store prefix.",
+        description="A folder with safetensors, relative to this manifest, or an object-store "
+        "prefix. A PEFT adapter is one too.",
         examples=["models/router"],
     )
     provider_id: str | None = Field(
@@ -39,7 +40,16 @@ class ModelSpec(RealisedSpec):
         description="Where the weights are.", examples=[{"path": "models/router"}]
     )
     base: Annotated[str | None, IMMUTABLE] = Field(
-        None, description="The base model it was made from.", examples=["Qwen/Qwen3-0.6B"]
+        None,
+        min_length=1,
+        description="The base model it was made from; of an adapter the one it is put on. Default: "
+        "the one that the adapter names.",
+        examples=["Qwen/Qwen3-0.6B"],
+    )
+    trust_remote_code: Annotated[bool, IMMUTABLE] = Field(
+        False,
+        description="Whether Python code that comes with the model may run.",
+        examples=[True],
     )
     description: Annotated[str, COSMETIC] = Field(
         "", max_length=300, description="A note for people.", examples=["Tuned by hand in May"]

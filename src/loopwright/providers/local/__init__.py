@@ -29,6 +29,7 @@ class LocalFactory:
         ),
         "Dataset": Capabilities(idempotency=Idempotency.TOKEN),
         "Export": Capabilities(idempotency=Idempotency.TOKEN),
+        "Model": Capabilities(idempotency=Idempotency.TOKEN, updatable=frozenset({"description"})),
         "Endpoint": Capabilities(idempotency=Idempotency.TOKEN),
         "Delivery": Capabilities(idempotency=Idempotency.TOKEN),
     }

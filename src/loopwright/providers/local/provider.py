@@ -16,6 +16,7 @@ from loopwright.providers.local.endpoint import EndpointAdapter
 from loopwright.providers.local.export import ExportAdapter
 from loopwright.providers.local.lake import LakeAdapter
 from loopwright.providers.local.lake_place import is_made_here, open_lake
+from loopwright.providers.local.model import ModelAdapter
 from loopwright.providers.local.object_store import StoreAccess
 from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.places import Places
@@ -45,6 +46,7 @@ class LocalProvider:
             "CallImport": CallImportAdapter(self.places, able["CallImport"]),
             "Dataset": DatasetAdapter(self.places, able["Dataset"]),
             "Export": ExportAdapter(self.places, able["Export"], StoreAccess.of(context)),
+            "Model": ModelAdapter(self.places, able["Model"]),
             "Endpoint": EndpointAdapter(self.places, able["Endpoint"]),
             "Delivery": DeliveryAdapter(self.places, able["Delivery"]),
         }
