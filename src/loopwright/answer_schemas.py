@@ -49,6 +49,36 @@ def problem_of(schema: Mapping[str, Any]) -> str:
 def satisfies(schema: bytes) -> Callable[[object], bool]:
     """The test of a sound schema, given as JSON. A text at which a pattern takes too long does
     not satisfy it."""
+    validator = _bounded(schema)
+
+    def satisfied(value: object) -> bool:
+        try:
+            return bool(validator.is_valid(value))
+        except TimeoutError:
+            return False
+
+    return satisfied
+
+
+@cache
+def unsatisfied(schema: bytes) -> Callable[[object], str]:
+    """What a value lacks to satisfy a sound schema, given as JSON; empty: nothing."""
+    from jsonschema.exceptions import best_match
+
+    validator = _bounded(schema)
+
+    def lacking(value: object) -> str:
+        try:
+            error = best_match(validator.iter_errors(value))
+        except TimeoutError:
+            return "a pattern takes too long"
+        return f"{error.json_path}: {error.message}" if error else ""
+
+    return lacking
+
+
+def _bounded(schema: bytes) -> Any:
+    """A validator of jsonschema's whose patterns come to an end."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
     from referencing import Registry
@@ -63,15 +93,7 @@ def satisfies(schema: bytes) -> Callable[[object], bool]:
         },
     )
     # An empty registry: no schema makes us fetch anything.
-    validator = bounded(orjson.loads(schema), registry=Registry())
-
-    def satisfied(value: object) -> bool:
-        try:
-            return bool(validator.is_valid(value))
-        except TimeoutError:
-            return False
-
-    return satisfied
+    return bounded(orjson.loads(schema), registry=Registry())
 
 
 def _check(resource: Resource[Any], resolver: Resolver[Any]) -> None:

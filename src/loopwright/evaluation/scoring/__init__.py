@@ -1,0 +1,1 @@
+"""How answers are scored: one function a method, 0-100 points an item."""

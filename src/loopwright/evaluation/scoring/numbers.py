@@ -1,0 +1,78 @@
+"""numeric: the last number of an answer against the expected one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from loopwright.evaluation.questions import Item
+from loopwright.evaluation.scoring.base import (
+    Given,
+    Scored,
+    Scorer,
+    accepted,
+    as_text,
+    best,
+    right_or_wrong,
+)
+
+_NUMBER = re.compile(
+    r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:(?<=\d)\.(?=\d)|(?<!\d)\.(?=\d))?\d*"
+    r"(?:[eE][-+]?\d+)?\s*(%|千|万|亿)?"
+)
+_TIMES = {"千": 1e3, "万": 1e4, "亿": 1e8}
+_ROUNDING = 1e-9
+
+
+class Number(NamedTuple):
+    """As it was written: 12 % is 12."""
+
+    value: float
+    is_percentage: bool = False
+
+
+def numeric(settings: Mapping[str, Any]) -> Scorer:
+    """All points where the answer's last number is within the tolerance of the expected one.
+
+    Thousands may have commas, units and currencies around a number are passed over, 千, 万 and 亿
+    multiply. Where only one of the two is written with %, it is taken as hundredths.
+    """
+    return partial(_numeric, settings.get("tolerance", 0.0), settings.get("relativeTolerance", 0.0))
+
+
+def _numeric(tolerance: float, relative: float, given: Given, item: Item) -> Scored:
+    told = last_number(given.text)
+    if told is None:
+        return Scored(0.0, "holds no number")
+    return best(_near(told, one, tolerance, relative) for one in accepted(item.expected))
+
+
+def _near(told: Number, expected: Any, tolerance: float, relative: float) -> Scored:
+    wanted = last_number(as_text(expected))
+    if wanted is None:
+        return Scored(0.0, "what is expected holds no number")
+    said, meant = told.value, wanted.value
+    if told.is_percentage != wanted.is_percentage:
+        said, meant = _plain(told), _plain(wanted)
+    off = abs(said - meant)
+    bound = max(tolerance, relative * abs(meant), _ROUNDING * abs(meant))
+    return right_or_wrong(off <= bound, f"is {said:g}, off by {off:g}")
+
+
+def _plain(number: Number) -> float:
+    return number.value / 100 if number.is_percentage else number.value
+
+
+def last_number(text: str) -> Number | None:
+    """None when there is none."""
+    text = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
+    found: Number | None = None
+    for match in _NUMBER.finditer(text):
+        unit = match.group(1)
+        digits = match.group(0).removesuffix(unit or "").replace(",", "").strip()
+        if any(sign.isdigit() for sign in digits):
+            found = Number(float(digits) * _TIMES.get(unit or "", 1.0), unit == "%")
+    return found
