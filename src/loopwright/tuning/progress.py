@@ -82,6 +82,10 @@ class MetricsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def points(self) -> list[Point]:
+        """All that is in the file."""
+        return read_points(self._path)
+
     def rewind(self, step: int) -> Point | None:
         """Take back what lies past `step`; the last training point that stays."""
         kept = [point for point in read_points(self._path) if point.step <= step]
