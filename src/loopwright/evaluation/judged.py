@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from loopwright.evaluation.answers import Answered, KeptAnswers, request_key
-from loopwright.evaluation.asking import Asker, ask_kept
+from loopwright.evaluation.asking import ask_kept
 from loopwright.evaluation.judging import (
     Verdict,
     asked_again,
@@ -20,6 +20,7 @@ from loopwright.evaluation.judging import (
 )
 from loopwright.evaluation.questions import Item, Judging, QuestionSet
 from loopwright.evaluation.scoring.base import FULL, Scored
+from loopwright.inference.asking import Asks
 
 Given = Mapping[str, Mapping[str, Answered]]
 """By label, then by item id."""
@@ -47,7 +48,7 @@ class Court:
     """One judge at work on one set."""
 
     judging: Judging
-    asker: Asker
+    asks: Asks
     kept: KeptAnswers
     concurrency: int
     planned: Callable[[int], None]
@@ -126,7 +127,12 @@ class Court:
     async def _asked(self, requests: Mapping[str, Request]) -> dict[str, Answered]:
         self.planned(len(requests))
         found = await ask_kept(
-            self.asker, requests, self.kept, concurrency=self.concurrency, told=self.told
+            self.judging.endpoint,
+            self.asks,
+            requests,
+            self.kept,
+            concurrency=self.concurrency,
+            told=self.told,
         )
         self._answers.extend(found.values())
         return found

@@ -7,14 +7,14 @@ on with the answers that are kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loopwright.evaluation.answers import Answered, KeptAnswers, request_key
-from loopwright.evaluation.asking import Asker, Find, ask_kept
+from loopwright.evaluation.asking import Open, ask_kept
 from loopwright.evaluation.floors import Answerer
 from loopwright.evaluation.items import load_items
 from loopwright.evaluation.judged import Court, Judged
@@ -48,7 +48,6 @@ class Evaluation:
     contestants: Sequence[Contestant]
     floors: Mapping[str, Answerer] = field(default_factory=dict)
     concurrency: int = 8
-    patience: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +61,25 @@ class Finished:
 
 def run(
     evaluation: Evaluation,
-    find: Callable[[str], Find],
+    open_endpoint: Open,
     *,
     cache: Path,
     tag: str,
     told: Told = lambda *_: None,
+    loop: Callable[[Coroutine[Any, Any, Finished]], Finished] = asyncio.run,
 ) -> Finished:
-    """`find` gives a way to an endpoint by its name, `cache` is where answers are kept, `tag`
-    says which run adds to them.
+    """`cache` is where answers are kept, `tag` says which run adds to them.
 
     Raises EvaluationError on bad questions, EndpointAwayError when an endpoint does not answer.
     """
     loaded = {asked.key: load_items(asked) for asked in evaluation.sets}
-    return asyncio.run(_Run(evaluation, find, cache, tag, told, loaded).finish())
+    return loop(_Run(evaluation, open_endpoint, cache, tag, told, loaded).finish())
 
 
 @dataclass
 class _Run:
     evaluation: Evaluation
-    find: Callable[[str], Find]
+    open_endpoint: Open
     cache: Path
     tag: str
     told: Told
@@ -92,18 +91,25 @@ class _Run:
         asked, keys = self._requests()
         self._total = len(asked) * len(self.evaluation.contestants)
         async with AsyncExitStack() as stack:
-            found = await asyncio.gather(
-                *(self._answers(one, asked, stack) for one in self.evaluation.contestants)
-            )
-            answers = dict(zip(self._labels, found, strict=True))
+            answers = await self._all_answers(asked, stack)
             judged = await self._judged(answers, keys, stack)
         records = list(self._records(answers, keys, judged))
         by_label = {label: [given[key] for key in asked] for label, given in answers.items()}
         return Finished(records, by_label, judged.answers)
 
-    @property
-    def _labels(self) -> list[str]:
-        return [one.label for one in self.evaluation.contestants]
+    async def _all_answers(
+        self, asked: Mapping[str, Mapping[str, Any]], stack: AsyncExitStack
+    ) -> dict[str, dict[str, Answered]]:
+        """By label. What goes wrong with one endpoint ends the asking of the other."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {
+                    one.label: group.create_task(self._answers(one, asked, stack))
+                    for one in self.evaluation.contestants
+                }
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return {label: task.result() for label, task in tasks.items()}
 
     def _requests(self) -> tuple[dict[str, Mapping[str, Any]], dict[tuple[Key, str], str]]:
         """Each different request by its key, and the key of each item."""
@@ -120,10 +126,11 @@ class _Run:
     async def _answers(
         self, one: Contestant, asked: Mapping[str, Mapping[str, Any]], stack: AsyncExitStack
     ) -> dict[str, Answered]:
-        asker = await self._asker(one.endpoint, stack)
+        asks = await stack.enter_async_context(self.open_endpoint(one.endpoint))
         kept = stack.enter_context(KeptAnswers(self.cache, one.digest, self.tag))
         return await ask_kept(
-            asker,
+            one.endpoint,
+            asks,
             asked,
             kept,
             concurrency=self.evaluation.concurrency,
@@ -146,7 +153,7 @@ class _Run:
             }
             court = Court(
                 asked.judging,
-                await self._asker(asked.judging.endpoint, stack),
+                await stack.enter_async_context(self.open_endpoint(asked.judging.endpoint)),
                 KeptAnswers(self.cache, asked.judging.digest, self.tag),
                 self.evaluation.concurrency,
                 self._more,
@@ -154,10 +161,6 @@ class _Run:
             )
             found |= await court.judge(asked, self.items[asked.key], given)
         return found
-
-    async def _asker(self, endpoint: str, stack: AsyncExitStack) -> Asker:
-        asker = Asker(endpoint, self.find(endpoint), self.evaluation.patience)
-        return await stack.enter_async_context(asker)
 
     def _records(
         self,
