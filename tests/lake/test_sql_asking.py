@@ -326,11 +326,18 @@ def test_a_query_that_takes_too_long_is_ended(lake: Lake, children: list[int]) -
 
 
 def test_ctrl_c_ends_a_query_and_its_child(lake: Lake, children: list[int]) -> None:
-    interrupt = threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGINT))
-    interrupt.start()
+    def interrupt() -> None:
+        """Once the query runs: Arrow, which reads before, has a moment of its own for signals."""
+        while not children:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
     with pytest.raises(KeyboardInterrupt):
         asked(lake, ENDLESS)
-    interrupt.join()
+    interrupting.join()
 
 
 def test_who_stops_reading_leaves_no_child(lake: Lake, children: list[int]) -> None:
