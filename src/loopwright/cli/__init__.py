@@ -34,6 +34,8 @@ COMMANDS = {
     "accept-drift": "Silence one difference until a date.",
     "state": "Look at the state, and mend it.",
     "dataset": "List, show, verify and compare dataset versions.",
+    "models": "List, show, trace, export, name and verify registered models.",
+    "eval": "Show evaluations, write reports of them, and look through their items.",
     "lake": "Look at a lake.",
     "serve": "Run the project daemon: the gateway, and the recorder of its calls.",
     "chat": "Talk to an endpoint.",

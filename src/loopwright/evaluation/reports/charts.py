@@ -17,7 +17,7 @@ COLOURS = 6
 """As many as `page.css` has; a seventh subject begins anew."""
 FEWEST_AXES = 3
 """A radar of fewer capabilities is a line."""
-_RADIUS, _MIDDLE_X, _MIDDLE_Y = 132.0, 230.0, 182.0
+_RADIUS, _MIDDLE_X, _MIDDLE_Y = 150.0, 220.0, 184.0
 
 
 def colour(index: int) -> str:
@@ -66,7 +66,7 @@ def radar(subjects: Sequence[Subject]) -> Markup:
             *_web(len(axes)),
             *reversed(shapes),
             *(_axis_name(name, n, len(axes)) for n, name in enumerate(axes)),
-            viewBox="0 0 460 364",
+            viewBox=f"0 0 {2 * _MIDDLE_X:.0f} {_height(len(axes)):.0f}",
             role="img",
             aria_label=f"Scores by capability. {told}",
             class_="radar",
@@ -112,6 +112,11 @@ def _shape(subject: Subject, index: int, axes: Sequence[str]) -> Markup:
     )
 
 
+def _height(axes: int) -> float:
+    """Down to the lowest axis name: a web of three ends above a circle of the same width."""
+    return max(_point(n, axes, 1.1)[1] for n in range(axes)) + 22
+
+
 def _axis_name(name: str, number: int, axes: int) -> Markup:
     x, y = _point(number, axes, 1.1)
     side = "middle" if abs(x - _MIDDLE_X) < 12 else "start" if x > _MIDDLE_X else "end"
@@ -148,10 +153,7 @@ def forest(comparison: Comparison) -> Markup:
     """Differences with their intervals on one scale: all, each capability, each dataset."""
     rows = _forest_rows(comparison)
     scale = Scale.over([difference for _, _, difference in rows])
-    ticks = (
-        element("i", signed(value), style=f"left:{scale.at(value):.2f}%")
-        for value in sorted(scale.ticks())
-    )
+    ticks = (_tick(scale, value) for value in sorted(scale.ticks()))
     axis = element("span", *ticks, class_="ticks", aria_hidden="true")
     foot = element("tr", element("td"), element("td", axis), element("td"), element("td"))
     heads = ("", "Difference", "Points", "Better / same / worse")
@@ -161,6 +163,14 @@ def forest(comparison: Comparison) -> Markup:
         element("tbody", *(_forest_row(*row, scale) for row in rows), foot),
         class_="forest",
     )
+
+
+def _tick(scale: Scale, value: float) -> Markup:
+    """A number under the axis; at the ends it stays within."""
+    at = scale.at(value)
+    place = "start" if at < 5 else "end" if at > 95 else None
+    whole = signed(value).removesuffix(".0")
+    return element("i", whole, class_=place, style=f"left:{at:.2f}%")
 
 
 def _forest_rows(comparison: Comparison) -> list[tuple[str, str, Difference]]:

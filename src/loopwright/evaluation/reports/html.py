@@ -25,10 +25,14 @@ from loopwright.evaluation.reports.words import (
     headline,
     percent,
     rivals,
+    score_in,
     verdict,
     when,
 )
 from loopwright.evaluation.results import EvaluationResult, ItemRecord, Part, Subject
+
+_OWNER_ONLY = 0o600
+"""As the records are: it shows what was asked and answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def write(
     extra: Extra | None = None,
 ) -> None:
     """Write the page to a file, whole or not at all. Raises OSError."""
-    Disk().write_atomic(path, page(result, records, extra=extra).encode())
+    Disk().write_atomic(path, page(result, records, extra=extra).encode(), mode=_OWNER_ONLY)
 
 
 def page(
@@ -189,8 +193,12 @@ def _capability_bars(name: str, subjects: Sequence[Subject]) -> Markup:
 
 def _datasets(result: EvaluationResult) -> Markup:
     groups = []
-    for place, entry in enumerate(result.subjects[0].datasets):
-        rows = [(s.label, n, s.datasets[place].score) for n, s in enumerate(result.subjects)]
+    for entry in result.subjects[0].datasets:
+        rows = [
+            (subject.label, n, score)
+            for n, subject in enumerate(result.subjects)
+            if (score := score_in(subject, entry))
+        ]
         weight = f" · weight {entry.weight:g}" if entry.weight != 1 else ""
         told = f"{counted(entry.score.items, 'question')} · {entry.method}{weight}"
         name = element("h3", element("span", entry.capability + " / ", class_="dim"), entry.dataset)

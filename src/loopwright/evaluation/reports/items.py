@@ -9,7 +9,7 @@ from typing import Any
 from loopwright.evaluation.reports.markup import Markup
 from loopwright.evaluation.results import Answer, EvaluationResult, ItemRecord
 
-_UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
 def embedded(result: EvaluationResult, records: Iterable[ItemRecord]) -> Markup:
@@ -19,7 +19,7 @@ def embedded(result: EvaluationResult, records: Iterable[ItemRecord]) -> Markup:
         "items": [_item(record, [s.label for s in result.subjects]) for record in records],
     }
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.translate(str.maketrans(_UNSAFE)))
+    return Markup(text.translate(_UNSAFE))
 
 
 def _item(record: ItemRecord, labels: Sequence[str]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def _item(record: ItemRecord, labels: Sequence[str]) -> dict[str, Any]:
         "id": record.id,
         "c": record.capability,
         "d": record.dataset,
-        "m": [[str(m.get("role", "")), _message(m)] for m in record.messages],
+        "m": [[str(m.get("role", "")), message_text(m)] for m in record.messages],
         "e": shown(record.expected),
         "a": [_answer(record.answers.get(label)) for label in labels],
     }
@@ -49,7 +49,7 @@ def _answer(answer: Answer | None) -> dict[str, Any] | None:
     return {key: value for key, value in told.items() if value or key == "s"}
 
 
-def _message(message: Mapping[str, Any]) -> str:
+def message_text(message: Mapping[str, Any]) -> str:
     """A message's text; parts that are no text, and calls of tools, as JSON."""
     content = message.get("content")
     parts = content if isinstance(content, list) else [content] if content else []

@@ -79,7 +79,7 @@
     const button = make("button", { type: "button" },
       make("span", { className: "ask", textContent: asked(item).slice(0, 200) }),
       make("span", { className: `points ${kindOf(own(item))}`, textContent: scoreOf(own(item)) }),
-      make("span", { className: "of", textContent: `${item.c} / ${item.d}` }));
+      make("span", { className: "of", textContent: [item.d, item.e.slice(0, 120)].filter(Boolean).join(" → ") }));
     button.addEventListener("click", () => choose(n, true));
     if (n === chosen) button.setAttribute("aria-current", "true");
     return make("li", {}, button);

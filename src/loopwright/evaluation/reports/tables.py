@@ -10,31 +10,40 @@ from loopwright.evaluation.reports.markup import Markup, element, joined
 from loopwright.evaluation.reports.words import PARTS, between, points, short
 from loopwright.evaluation.results import Score, Subject
 
+_TOOK = (
+    "",
+    "Questions",
+    "Failed",
+    "From earlier runs",
+    "Tokens in",
+    "Tokens out",
+    "Cost",
+    "Median time",
+    "95 % within",
+)
+
 
 def scores(subjects: Sequence[Subject]) -> Markup:
-    """A row a capability and at the end the composite; a column a subject."""
-    heads = (element("th", name_of(s.label, n), scope="col") for n, s in enumerate(subjects))
+    """A row a subject; a column a capability, and at the end the whole."""
     names = list(subjects[0].capabilities)
-    rows = [_row(name, [s.capabilities.get(name) for s in subjects]) for name in names]
-    total = _row("All", [s.composite for s in subjects], class_="total")
-    return _table((element("td"), *heads), [*rows, total], caption="Scores of 100 by capability")
+    heads = [element("th", name, scope="col") for name in names]
+    heads.append(element("th", "All", scope="col", class_="total"))
+    rows = [_row(s, n, names) for n, s in enumerate(subjects)]
+    return _table((element("td"), *heads), rows, caption="Scores of 100 by capability")
 
 
-def _row(name: str, cells: Sequence[Score | None], class_: str = "") -> Markup:
-    found = (_cell(score) for score in cells)
-    return element("tr", element("th", name, scope="row"), *found, class_=class_ or None)
+def _row(subject: Subject, index: int, names: Sequence[str]) -> Markup:
+    head = element("th", name_of(subject.label, index), scope="row")
+    cells = (_cell(subject.capabilities.get(name)) for name in names)
+    return element("tr", head, *cells, _cell(subject.composite, class_="total"))
 
 
-def _cell(score: Score | None) -> Markup:
+def _cell(score: Score | None, class_: str | None = None) -> Markup:
     if score is None:
-        return element("td", "–")
+        return element("td", "–", class_=class_)
     low, high = points(score.interval.low), points(score.interval.high)
-    return element(
-        "td",
-        element("b", points(score.score)),
-        element("small", f"{low} … {high}"),
-        title=between(score.interval),
-    )
+    told = (element("b", points(score.score)), element("small", f"{low} … {high}"))
+    return element("td", *told, title=between(score.interval), class_=class_)
 
 
 def _table(heads: Sequence[str], rows: Sequence[str], *, caption: str) -> Markup:
@@ -70,13 +79,11 @@ def _subject(subject: Subject, index: int) -> Markup:
 
 def cost(subjects: Sequence[Subject]) -> Markup:
     """What the answers took: tokens, money, time; only of those who were asked."""
-    heads = ("", "Questions", "Failed", "From earlier runs", "Tokens in", "Tokens out")
-    heads = (*heads, "Cost", "Median time", "95 % within")
     rows = [_cost(s, n) for n, s in enumerate(subjects) if s.endpoint or s.input_tokens]
     if not rows:
         return Markup()
     return _table(
-        [element("th", head, scope="col") for head in heads], rows, caption="What the answers took"
+        [element("th", head, scope="col") for head in _TOOK], rows, caption="What the answers took"
     )
 
 

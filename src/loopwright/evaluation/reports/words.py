@@ -7,6 +7,7 @@ from typing import Literal
 
 from loopwright.evaluation.results import (
     Comparison,
+    DatasetScore,
     Difference,
     EvaluationResult,
     Interval,
@@ -63,6 +64,13 @@ def verdict(difference: Difference) -> Verdict:
     if difference.interval.low > 0:
         return "better"
     return "worse" if difference.interval.high < 0 else "unclear"
+
+
+def score_in(subject: Subject, entry: DatasetScore) -> Score | None:
+    """A subject's score in a dataset; None where it was not scored, as a floor by a judge."""
+    places = ((s.capability, s.dataset, s.score) for s in subject.datasets)
+    here = (entry.capability, entry.dataset)
+    return next((score for *place, score in places if tuple(place) == here), None)
 
 
 def evaluated(result: EvaluationResult) -> Subject:
