@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 from loopwright.errors import ServingError
@@ -16,8 +15,6 @@ TOKEN = "LOOPWRIGHT_RUNTIME_TOKEN"
 
 PARENT = "LOOPWRIGHT_PARENT_PID"
 """Environment variable with the process that the runtime lives and dies with."""
-
-_NOBODY: Mapping[str, Path] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class RuntimeSettings:
     """Model name of the weights themselves, in calls and answers."""
     announce: Path
     """Where the runtime tells its port, or why it cannot serve."""
-    adapters: Mapping[str, Path] = field(default=_NOBODY)
+    adapters: Mapping[str, Path] = field(default_factory=dict)
     """PEFT folders put on the weights, by the model name they are called with."""
     threads: int = 1
     """Compute threads. More than one pays only for models of some hundred million parameters."""
