@@ -60,6 +60,16 @@ class Places:
         return self.state / "evaluations"
 
     @property
+    def unfinished(self) -> Path:
+        """What runs have got so far that did not end yet."""
+        return self.state / "unfinished"
+
+    @property
+    def throughput(self) -> Path:
+        """How fast runs went on this machine; beside the models, so that environments share it."""
+        return self.models / ".throughput.json"
+
+    @property
     def inference(self) -> Path:
         """Inference datasets, a folder each."""
         return self.state / "inference"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loopwright.gateway.settings import Role as CallerRole
 from loopwright.providers.base import Adapter, Opinion, ProviderContext
 from loopwright.providers.local import factory
+from loopwright.providers.local.batch_inference import BatchInferenceAdapter
 from loopwright.providers.local.call_import import CallImportAdapter
 from loopwright.providers.local.dataset import DatasetAdapter
 from loopwright.providers.local.delivery import DeliveryAdapter
@@ -31,6 +32,9 @@ _OPENING = {
 if TYPE_CHECKING:
     from loopwright.lake.keys import Role
     from loopwright.lake.store import Lake
+    from loopwright.models.bases import Base
+    from loopwright.models.registry import Registry
+    from loopwright.models.version import ModelVersion
     from loopwright.providers.local.erasing import LocalErasing
     from loopwright.providers.local.lake_keys import Rotated
 
@@ -47,6 +51,7 @@ class LocalProvider:
             "Dataset": DatasetAdapter(self.places, able["Dataset"]),
             "Export": ExportAdapter(self.places, able["Export"], StoreAccess.of(context)),
             "Model": ModelAdapter(self.places, able["Model"]),
+            "BatchInference": BatchInferenceAdapter(self.places, able["BatchInference"]),
             "Endpoint": EndpointAdapter(self.places, able["Endpoint"]),
             "Delivery": DeliveryAdapter(self.places, able["Delivery"]),
         }
@@ -55,6 +60,26 @@ class LocalProvider:
     def datasets(self) -> Path:
         """The folder of its dataset versions; for the data commands."""
         return self.places.datasets
+
+    @property
+    def models(self) -> Registry:
+        """Its model registry; for the data commands."""
+        from loopwright.providers.local.registered import registry_of
+
+        return registry_of(self.places)
+
+    def base_of(self, version: ModelVersion) -> Base:
+        """The base that a registered adapter is put on; for `models export`. Raises ModelError."""
+        from loopwright.models.served import base_of
+
+        places = self.places
+        return base_of(
+            version,
+            registry=self.models,
+            project=places.project,
+            environ=places.environ,
+            download=True,
+        )
 
     def open_lake(
         self, storage: str, outputs: Mapping[str, Any], *, role: Role, only_adds: bool = False

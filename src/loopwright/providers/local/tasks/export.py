@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopwright.errors import SqlError
-from loopwright.hashing import digest, file_digest
+from loopwright.hashing import digest
 from loopwright.lake.datasets.catalog import Catalog
 from loopwright.lake.exports.exporting import (
     Destination,
@@ -30,6 +28,7 @@ from loopwright.providers.local.export_sources import QuerySource
 from loopwright.providers.local.lake_place import open_lake
 from loopwright.providers.local.object_store import StoreAccess
 from loopwright.providers.local.receipts import Receipt, exports_of
+from loopwright.providers.local.replacing import digests, made_way
 from loopwright.providers.local.tasks import Outcome
 
 if TYPE_CHECKING:
@@ -49,9 +48,10 @@ def run(work: Work) -> Outcome:
         result, text_of = _exported(work, _prefix(work))
         return _told(work, result, files={}, text_of=text_of)
     folder = work.places.path(place)
-    with _made_way(work, folder):
+    known = exports_of(work.places).get(place)
+    with made_way(folder, known, owner=work.job.owner):
         result, text_of = _exported(work, Folder(folder))
-        return _told(work, result, files=_digests(folder), text_of=text_of)
+        return _told(work, result, files=digests(folder), text_of=text_of)
 
 
 def _prefix(work: Work) -> Prefix:
@@ -146,23 +146,6 @@ def _cut(work: Work) -> int:
 
 
 @contextmanager
-def _made_way(work: Work, folder: Path) -> Iterator[None]:
-    """Put aside what we exported before; back in its place when the block fails."""
-    known = exports_of(work.places).get(work.arguments["to"])
-    aside = folder.with_name(f".{folder.name}.replaced")
-    if known and known.owner == work.job.owner and _holds(folder, known):
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-    try:
-        yield
-    except BaseException:
-        if aside.exists() and not folder.exists():
-            aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextmanager
 def _told_without_values() -> Iterator[None]:
     """DuckDB quotes the value that it failed on, and captured text never reaches a log."""
     try:
@@ -227,16 +210,3 @@ def _remember(work: Work, outputs: dict[str, Any], facts: dict[str, Any]) -> Non
         job.external_id, job.owner, job.revision, outputs, facts=facts, place=work.arguments["to"]
     )
     exports_of(work.places).put(receipt)
-
-
-def _holds(folder: Path, receipt: Receipt) -> bool:
-    """Whether a folder has exactly the files that a receipt says, untouched."""
-    return folder.is_dir() and _digests(folder) == receipt.facts["files"]
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): file_digest(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
