@@ -178,13 +178,13 @@ def _last_words(log: Path) -> str:
 def _command(settings: RunSettings, path: Path) -> list[str]:
     if settings.engine == "local":
         return [sys.executable, "-P", "-m", "loopwright.tuning", str(path)]
-    on_cpu = ["--cpu"] if settings.device == "cpu" else []
+    # On CPU too: its name for "several processes here"; the trainer then takes gloo.
     several = ["--multi_gpu"] if settings.processes > 1 else []
     return [
         *(sys.executable, "-P", "-m", "accelerate.commands.launch"),
         *("--num_processes", str(settings.processes), "--num_machines", "1"),
         *("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
-        *(on_cpu or several),
+        *several,
         *settings.accelerate_arguments,
         *("-m", "loopwright.tuning", str(path)),
     ]

@@ -22,6 +22,8 @@ def export(model: Any, tokenizer: Any, target: Path, *, stored: str) -> None:
     if adapter:
         model.save_pretrained(str(staging), save_embedding_layers=False)
         (staging / "README.md").unlink(missing_ok=True)  # names paths; the registry has its own
+        if model.generation_config is not None:
+            model.generation_config.save_pretrained(str(staging))
     else:
         model.to(getattr(torch, stored))
         model.save_pretrained(str(staging))

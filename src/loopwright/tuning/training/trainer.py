@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +92,43 @@ def build(
 ) -> Trainer:
     """The trainer of a run, ready to start or to go on."""
     hyperparameters = settings.hyperparameters
+    validates = items.validation is not None
     per_epoch = steps_per_epoch(len(items.train), hyperparameters, processes=world)
+    patience = hyperparameters.early_stopping_patience
+    with warnings.catch_warnings():
+        # TRL switches it on by its old name, so that is the name to switch it off by.
+        warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
+        arguments = _arguments(settings, per_epoch, validates=validates, on_cpu=on_cpu, bf16=bf16)
+    return Trainer(
+        sampler=EpochSampler(
+            items.lengths,
+            batch=hyperparameters.batch_size * world,
+            seed=settings.seed,
+            bucketed=hyperparameters.packing == "lengthBuckets",
+        ),
+        reporting=reporting,
+        kept=hyperparameters.checkpoints_kept,
+        weighted=weighted,
+        model=model,
+        args=arguments,
+        data_collator=items.collate,
+        train_dataset=items.train,
+        eval_dataset=items.validation,
+        processing_class=tokenizer,
+        callbacks=[EarlyStoppingCallback(patience)] if patience else None,
+    )
+
+
+def _arguments(
+    settings: RunSettings, per_epoch: int, *, validates: bool, on_cpu: bool, bf16: bool
+) -> SFTConfig:
+    """Every default of TRL that is wrong for somebody is said here."""
+    hyperparameters = settings.hyperparameters
     steps = total_steps(per_epoch, hyperparameters)
-    patience = hyperparameters.early_stopping_patience if items.validation is not None else None
+    patience = hyperparameters.early_stopping_patience
     look_every = hyperparameters.eval_steps or per_epoch
     save_every = look_every if patience else hyperparameters.checkpoint_every(steps)
-    arguments = SFTConfig(
+    return SFTConfig(
         output_dir=str(settings.run_folder),
         max_steps=steps,
         per_device_train_batch_size=hyperparameters.batch_size,
@@ -116,7 +148,7 @@ def build(
         gradient_checkpointing=hyperparameters.gradient_checkpointing,
         logging_steps=min(_MOST_STEPS_BETWEEN_POINTS, max(1, steps // _POINTS)),
         logging_nan_inf_filter=False,
-        eval_strategy="steps" if items.validation is not None else "no",
+        eval_strategy="steps" if validates else "no",
         eval_steps=look_every,
         save_strategy="steps",
         save_steps=save_every,
@@ -129,24 +161,6 @@ def build(
         remove_unused_columns=False,
         report_to="none",
         disable_tqdm=True,
-    )
-    return Trainer(
-        sampler=EpochSampler(
-            items.lengths,
-            batch=hyperparameters.batch_size * world,
-            seed=settings.seed,
-            bucketed=hyperparameters.packing == "lengthBuckets",
-        ),
-        reporting=reporting,
-        kept=hyperparameters.checkpoints_kept,
-        weighted=weighted,
-        model=model,
-        args=arguments,
-        data_collator=items.collate,
-        train_dataset=items.train,
-        eval_dataset=items.validation,
-        processing_class=tokenizer,
-        callbacks=[EarlyStoppingCallback(patience)] if patience else None,
     )
 
 
