@@ -36,8 +36,15 @@ class AdapterServer:
 
         Raises ServerAwayError when it cannot be reached, ServingError for what it refuses.
         """
-        listed = json.loads(self._ask("GET", "/models", None) or b"{}")
-        return tuple(str(entry["id"]) for entry in listed.get("data", ()))
+        return tuple(str(entry["id"]) for entry in self.listed())
+
+    def listed(self) -> tuple[dict[str, Any], ...]:
+        """The models as the server lists them: `id`, and where it tells them `root` and `parent`.
+
+        Raises as `models` does.
+        """
+        told = json.loads(self._ask("GET", "/models", None) or b"{}")
+        return tuple(told.get("data", ()))
 
     def load(self, name: str, folder: Path) -> None:
         """Put the adapter in `folder` on the base as model `name`; one that is there is fine."""

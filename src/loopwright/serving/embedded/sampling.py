@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from types import MappingProxyType
 from typing import Any
 
 import torch
-
-_NONE: Mapping[int, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class Sampling:
     """Only so many likeliest tokens may be drawn; 0 is all of them."""
     presence: float = 0.0
     frequency: float = 0.0
-    bias: Mapping[int, float] = field(default=_NONE)
+    bias: Mapping[int, float] = field(default_factory=dict)
     logprobs: int | None = None
     """How many alternatives are told beside the chosen token's own; None tells nothing."""
 

@@ -23,12 +23,12 @@ class SeparateRows:
 
     @property
     def held_bytes(self) -> int:
-        return sum(row.tokens.shape[1] for row in self._rows) * self._token_bytes
+        return sum(row.length for row in self._rows) * self._token_bytes
 
     def bytes_for(self, count: int, width: int) -> int:
         return count * width * self._token_bytes
 
-    def join(self, prompts: Sequence[Sequence[int]], *, width: int) -> Any:
+    def join(self, prompts: Sequence[Sequence[int]], *, width: int) -> Any:  # noqa: ARG002
         """See Rows."""
         newcomers = [_Alone(self._model, prompt) for prompt in prompts]
         logits = [newcomer.first() for newcomer in newcomers]
@@ -60,8 +60,12 @@ class _Alone:
         if model._supports_default_dynamic_cache():
             self._kept[_cache_name(model)] = DynamicCache(config=model.config)
 
+    @property
+    def length(self) -> int:
+        return int(self.tokens.shape[1])
+
     def first(self) -> Any:
-        return self._forward(self.tokens.shape[1], is_first=True)
+        return self._forward(self.length, is_first=True)
 
     def next(self, token: int) -> Any:
         newest = torch.tensor([[token]], device=self.tokens.device)
