@@ -18,10 +18,12 @@ CARD = "README.md"
 _CURVE = "loss.svg"
 
 
-def card(version: ModelVersion, *, licence: str = "") -> str:
-    """The text of the card. `licence` is the base's where it is known, as the hub writes it."""
+def card(version: ModelVersion, *, licence: str = "", note: str = "") -> str:
+    """The text of the card. `licence` is the base's where it is known, as the hub writes it; a
+    `note` says what was done to the model since.
+    """
     matter = yaml.safe_dump(_front_matter(version, licence), sort_keys=False, allow_unicode=True)
-    return f"---\n{matter}---\n\n" + "\n".join(_body(version)) + "\n"
+    return f"---\n{matter}---\n\n" + "\n".join(_body(version, note)) + "\n"
 
 
 def licence_of(folder: Path) -> str:
@@ -77,11 +79,11 @@ def _numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-def _body(version: ModelVersion) -> Iterator[str]:
+def _body(version: ModelVersion, note: str) -> Iterator[str]:
     what = "A LoRA adapter" if version.kind == "adapter" else "A full model"
     yield f"# {version.label}\n"
     yield f"{what} with {version.parameters:,} parameters, registered {version.created_at}.\n"
-    yield f"Digest: `{version.digest}`\n"
+    yield f"{note}\n" if note else f"Digest: `{version.digest}`\n"
     yield from _table("Lineage", _lineage(version))
     yield from _table("Hyperparameters", version.lineage.get("hyperparameters") or {})
     yield from _table("Metrics", version.metrics)
