@@ -20,7 +20,7 @@ NewProject = Callable[[], TestProject]
 
 
 @given(pairs(), meddlings())
-@settings(max_examples=60, phases=NO_SHRINK)
+@settings(max_examples=15, phases=NO_SHRINK)
 def test_after_an_apply_there_is_nothing_to_plan(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]], meddling: list[Meddling]
 ) -> None:
@@ -28,7 +28,7 @@ def test_after_an_apply_there_is_nothing_to_plan(
 
 
 @given(manifest_sets(), manifest_sets(), meddlings())
-@settings(max_examples=40, phases=NO_SHRINK)
+@settings(max_examples=20, phases=NO_SHRINK)
 def test_a_plan_makes_no_write_call_and_leaves_the_state_alone(
     new_project: NewProject,
     before: list[Resource],
@@ -55,7 +55,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 @given(manifest_sets())
-@settings(max_examples=30, phases=NO_SHRINK)
+@settings(max_examples=15, phases=NO_SHRINK)
 def test_destroy_leaves_what_is_kept_and_nothing_else(
     new_project: NewProject, resources: list[Resource]
 ) -> None:
@@ -74,7 +74,7 @@ def test_destroy_leaves_what_is_kept_and_nothing_else(
 
 
 @given(pairs())
-@settings(max_examples=30, phases=NO_SHRINK)
+@settings(max_examples=15, phases=NO_SHRINK)
 def test_destroy_with_delete_data_leaves_nothing_at_all(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]]
 ) -> None:
@@ -87,7 +87,7 @@ def test_destroy_with_delete_data_leaves_nothing_at_all(
 
 
 @given(pairs())
-@settings(max_examples=40, phases=NO_SHRINK)
+@settings(max_examples=20, phases=NO_SHRINK)
 def test_there_and_back_again_ends_where_it_began(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]]
 ) -> None:
@@ -118,7 +118,7 @@ def _in_use(project: TestProject, resources: list[Resource]) -> dict[str, Any]:
 
 
 @given(pairs(), st.randoms(use_true_random=False))
-@settings(max_examples=30, phases=NO_SHRINK)
+@settings(max_examples=15, phases=NO_SHRINK)
 def test_the_same_resources_in_any_order_give_the_same_plan(
     new_project: NewProject, sets: tuple[list[Resource], list[Resource]], random: Any
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.manifests.scalars import resolve_plain
@@ -136,6 +136,7 @@ _VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(st.dictionaries(_KEYS, _VALUES, min_size=1, max_size=4), max_size=3))
 def test_what_pyyaml_writes_is_read_back_the_same(documents: list[dict[str, Any]]) -> None:
     parsed = read(yaml.safe_dump_all(documents, allow_unicode=True))

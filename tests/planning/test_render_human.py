@@ -21,7 +21,7 @@ from loopwright.resources.address import Address
 _SGR = re.compile(r"\x1b\[\d+m")
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(plans, st.sampled_from([40, 60, 80, 120]), st.integers(0, 2))
 def test_no_line_is_wider_than_asked_or_steers_the_terminal(
     plan: Plan, width: int, verbosity: int
@@ -31,14 +31,14 @@ def test_no_line_is_wider_than_asked_or_steers_the_terminal(
     assert all(line.isprintable() for line in lines)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(plans)
 def test_color_adds_nothing_but_color(plan: Plan) -> None:
     colored = human.render(plan, color=True)
     assert _SGR.sub("", colored) == human.render(plan)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(plans.filter(lambda plan: not plan.is_empty))
 def test_every_pending_change_has_its_verb_and_name_and_is_counted(plan: Plan) -> None:
     text = human.render(plan, width=200)

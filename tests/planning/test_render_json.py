@@ -22,7 +22,7 @@ SCHEMA = json.schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(plans)
 def test_a_plan_comes_back_exactly_through_bytes(plan: Plan) -> None:
     saved = orjson.dumps(json.to_document(plan))
@@ -31,7 +31,7 @@ def test_a_plan_comes_back_exactly_through_bytes(plan: Plan) -> None:
     assert orjson.dumps(json.to_document(back)) == saved
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(plans)
 def test_every_document_fits_the_published_schema(plan: Plan) -> None:
     VALIDATOR.validate(json.to_document(plan))

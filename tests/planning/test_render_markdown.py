@@ -27,7 +27,7 @@ def _fences(text: str) -> list[str]:
     return opened
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(plans, st.integers(1_500, 6_000))
 def test_a_cut_comment_keeps_its_bounds_its_marker_and_closes_what_it_opened(
     plan: Plan, limit: int
@@ -38,7 +38,7 @@ def test_a_cut_comment_keeps_its_bounds_its_marker_and_closes_what_it_opened(
     assert text.count("<details>") == text.count("</details>")
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(plans)
 def test_rows_of_a_table_have_the_columns_of_its_head(plan: Plan) -> None:
     columns = 0
