@@ -14,6 +14,7 @@ from loopwright.manifests.project import Project
 from loopwright.providers.memory.adapter import MemoryAdapter
 from loopwright.resources.base import Resource
 from loopwright.state.session import SqliteSession
+from support.canaries import before_canary, canaried
 from support.portraits import creations, orphans, portrait
 from support.projects import TestProject, flywheel, resource
 
@@ -64,6 +65,8 @@ class Story:
     now: Callable[[], list[Resource]]
     project: Project | None = None
     destroys: bool = False
+    steps: int = 20
+    """At least so many there must be."""
 
     def begin(self, project: TestProject) -> None:
         if self.before:
@@ -116,6 +119,10 @@ STORIES = {
     "the whole loop from nothing": Story(None, _slow_loop),
     "edits of everything": Story(_loop_before_edit, _edited_loop, _MOVE),
     "destroy": Story(_slow_loop, _slow_loop, destroys=True),
+    "a canary to its end": Story(before_canary, canaried, steps=6),
+    "a canary that goes back": Story(
+        lambda: before_canary(0.071, since=25), lambda: canaried(0.071, since=25), steps=6
+    ),
 }
 
 
@@ -127,7 +134,7 @@ def stop_at_every_step(story: Story, steps: Steps, new_project: NewProject, *, a
     steps.crash_at(None)
     assert story.apply(undisturbed) == ExitCode.DONE
     total, wanted, made = steps.count, portrait(undisturbed), creations(undisturbed)
-    assert total > 20
+    assert total > story.steps
     assert story.is_settled(undisturbed)
     for step in range(1, total + 1):
         steps.crash_at(None)

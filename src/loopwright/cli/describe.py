@@ -35,6 +35,7 @@ def command(resource: str, as_json: bool, options: ProjectOptions) -> None:
 
 def _lines(record: Record) -> Iterator[str]:
     from loopwright.cli.records import condition_words, erasure_words, lines_of
+    from loopwright.planning.decisions import decision_lines
 
     yield f"{record.address}  ({condition_words(record)})"
     about = {
@@ -62,6 +63,11 @@ def _lines(record: Record) -> Iterator[str]:
         if value:
             yield title
             yield from lines_of(value)
+    if record.promoted:
+        yield "Promotion"
+        if "value" in record.promoted:
+            yield f"  promoted: {', '.join(map(str, record.promoted['value'].values()))}"
+        yield from (f"  {told}" for told in decision_lines(record))
     if record.revisions:
         yield "Revisions"
         for revision in reversed(record.revisions):

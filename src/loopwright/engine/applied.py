@@ -20,6 +20,8 @@ class Applied:
     waiting: dict[Address, str] = field(default_factory=dict)
     decisions: dict[Address, str] = field(default_factory=dict)
     refused: dict[Address, str] = field(default_factory=dict)
+    rejected: dict[Address, str] = field(default_factory=dict)
+    """Candidates that were taking over and went back: decided, and nothing went wrong."""
     bugs: list[BaseException] = field(default_factory=list)
     interrupted: bool = False
 
@@ -40,4 +42,5 @@ class Applied:
             after,
             done=[*self.done, *after.done],
             failed={**self.failed, **after.failed},
+            rejected={**self.rejected, **after.rejected},
         )

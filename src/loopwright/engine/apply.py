@@ -23,7 +23,7 @@ from loopwright.planning.plan import Plan
 from loopwright.planning.planner import Planner
 from loopwright.providers.base import Estimate
 from loopwright.resources.address import Address
-from loopwright.state.records import Record
+from loopwright.state.records import Pending, Record
 
 _TICK = 0.25
 """Seconds between looks at the stop flag while calls are in flight."""
@@ -72,6 +72,7 @@ class Applier:
         self._ready: deque[Address] = deque()
         self._flying: dict[Future[Outcome], Address] = {}
         self._polls: dict[Address, _Poll] = {}
+        self._begun: dict[Address, Change] = {}
         self._slots: dict[Future[Outcome], tuple[str, str]] = {}
 
     def run(self, *, waits: bool) -> Applied:
@@ -104,6 +105,8 @@ class Applier:
         """Take over operations that an earlier pass left running."""
         for record in records:
             self._polls[record.address] = _Poll(record, self._now())
+            if record.pending and record.pending.promotes:
+                self._begun[record.address] = _promotion(record.address, record.pending)
 
     def _step(self, workers: ThreadPoolExecutor, *, waits: bool) -> bool:
         """One round; False when there is nothing more to do."""
@@ -202,7 +205,8 @@ class Applier:
 
     def _collect(self, future: Future[Outcome]) -> None:
         address = self._flying.pop(future)
-        change = self._todo.get(address) or Change(address, Action.WAIT)
+        change = self._todo.get(address) or self._begun.get(address)
+        change = change or Change(address, Action.WAIT)
         self._slots.pop(future, None)
         try:
             outcome = future.result()
@@ -236,6 +240,10 @@ class Applier:
             self.applied.waiting[address] = outcome.message
             self._tell(EventType.WAITING, change, outcome.message)
             self._skip_users(address, f"{address}: {outcome.message}")
+        elif outcome.result is Result.REFUSED:
+            self.applied.rejected[address] = outcome.message
+            self._tell(EventType.REFUSED, change, outcome.message)
+            self._settled(address, outcome.record)
         elif outcome.result is Result.DECISION:
             self.applied.decisions[address] = outcome.message
             self._tell(EventType.DECISION, change, outcome.message)
@@ -318,6 +326,13 @@ class Applier:
 
     def _now(self) -> float:
         return self.ledger.clock.now().timestamp()
+
+
+def _promotion(address: Address, pending: Pending) -> Change:
+    """A promotion that an earlier pass began, as events tell of it."""
+    version = pending.promotes["evidence"].get("revision")
+    label = f"v{version}" if version else ""
+    return Change(address, Action.PROMOTE, revision=label, reason=pending.reason)
 
 
 def _covered(planned: Change, now: Change) -> bool:

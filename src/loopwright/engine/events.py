@@ -22,6 +22,7 @@ class EventType(StrEnum):
     FAILED = "failed"
     WAITING = "waiting"
     DECISION = "decision"
+    REFUSED = "refused"
     RESUMED = "resumed"
     INTERRUPTED = "interrupted"
     PASS_FINISHED = "pass-finished"

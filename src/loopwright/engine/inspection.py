@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from loopwright.engine.ledger import operation_from_json
 from loopwright.engine.pool import ProviderPool
@@ -13,10 +14,14 @@ from loopwright.errors import LoopwrightError
 from loopwright.graph import Graph
 from loopwright.manifests.diagnostics import nearest
 from loopwright.planning.change import Action, Change, Obstacle
+from loopwright.planning.decisions import decision_lines
 from loopwright.planning.plan import Plan, Selection
 from loopwright.providers.base import Operation, SupportsLogs
 from loopwright.resources.address import Address
 from loopwright.state.records import Record
+
+_DECISIONS = 5
+"""So many decisions on candidates are told, the newest; `describe` tells all that is kept."""
 
 
 def why(workspace: Workspace, declared: Declared, address: Address) -> Iterator[str]:
@@ -76,6 +81,8 @@ def _recorded(record: Record | None) -> Iterator[str]:
         return
     if record.last_error:
         yield f"its last attempt failed: {record.last_error} ({record.failures} in a row)"
+    if record.pending and record.pending.promotes:
+        yield "it takes over step by step; `loopwright reject` takes it back"
     if record.pending:
         yield f"{record.pending.action} has been under way since {record.pending.since[:19]} UTC"
     if record.hold:
@@ -86,6 +93,8 @@ def _recorded(record: Record | None) -> Iterator[str]:
     if "value" in record.promoted:
         value, verdict = record.promoted["value"], record.promoted.get("verdict")
         yield f"promoted to {', '.join(map(str, value.values()))}: {verdict}"
+    for told in islice(decision_lines(record), _DECISIONS):
+        yield f"  {told}"
 
 
 def logs_of(workspace: Workspace, address: Address) -> Iterable[str] | None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from loopwright.clock import Clock, to_text
+from loopwright.engine.promoting import taken_over
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change
 from loopwright.planning.promotion import asked_spec
@@ -129,6 +130,8 @@ def finished(record: Record, operation: Operation, *, now: str) -> Record:
         record = _with_revision(record, pending, operation, now)
     else:
         record = _with_generation(record, pending, operation, now)
+    if pending.promotes:
+        record = taken_over(record, pending, now=now)
     return replace(
         record,
         pending=None,

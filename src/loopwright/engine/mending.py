@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from loopwright.clock import Clock, to_text
 from loopwright.engine.reconcile import Reconciler
 from loopwright.engine.workspace import Declared, Workspace
 from loopwright.errors import DecisionNeededError, LoopwrightError, StateError
 from loopwright.planning.change import DriftClass
-from loopwright.planning.outlook import revision_digest
+from loopwright.planning.decisions import with_decision
+from loopwright.planning.outlook import revision_digest, version_of
 from loopwright.planning.plan import Selection
 from loopwright.resources.address import Address
+from loopwright.resources.base import Promotion
 from loopwright.state.records import AcceptedDrift, Hold, Record, RunStatus
 from loopwright.state.store import Entry, StateReader, StateSession
 
@@ -40,6 +43,11 @@ def roll_back(
     Raises LoopwrightError when there is nothing to go back to.
     """
     record = recorded(session, address)
+    if record.pending and record.pending.promotes:
+        raise DecisionNeededError(
+            f"{address} is about to take over {_pointed(record.pending.promotes)}",
+            hint=f"take that back with `loopwright reject {address}`",
+        )
     if record.pending:
         raise DecisionNeededError(
             f"{address} is in the middle of {record.pending.action}",
@@ -172,24 +180,47 @@ def decide(
         raise LoopwrightError(
             f"nothing is promoted to {address}", hint="only resources with spec.promote are asked"
         )
-    record, job = recorded(session, address), recorded(session, promotion.candidate)
-    candidate = job.current_revision
-    if candidate is None or revision_digest(candidate) == record.promoted.get("digest"):
-        raise LoopwrightError(
-            f"{promotion.candidate} has no model that is not serving already",
-            hint="`loopwright history` tells what was decided before",
-        )
-    chosen = revision_digest(candidate)
+    record = recorded(session, address)
+    chosen, version = _up_for_promotion(session, record, promotion, approves=approves)
     promoted = dict(record.promoted)
     if approves:
         promoted["approved"] = chosen
         promoted["rejected"] = [known for known in promoted.get("rejected", ()) if known != chosen]
     else:
         promoted["rejected"] = sorted({*promoted.get("rejected", ()), chosen})
-    after = replace(record, promoted=promoted, updated_at=to_text(clock.now()))
-    data = {"revision": candidate.number, "reason": reason}
-    kind = "approved" if approves else "rejected"
+    now, kind = to_text(clock.now()), "approved" if approves else "rejected"
+    decided = {"decision": kind, "candidate": chosen, "revision": version, "reason": reason}
+    promoted = with_decision(promoted, {**decided, "by": by, "at": now})
+    after = replace(record, promoted=promoted, updated_at=now)
+    data = {"revision": version, "reason": reason}
     session.commit([Entry(kind, str(address), data=data, actor=by)], {address: after})
-    label = f"v{candidate.number} of {promotion.candidate}"
-    next_step = "the next apply promotes it if its gate is passed" if approves else "it stays out"
-    return f"{label} is {kind}; {next_step}."
+    label = f"v{version} of {promotion.candidate}"
+    if approves:
+        return f"{label} is approved; the next apply promotes it if its gate is passed."
+    if record.pending and record.pending.promotes:
+        return f"{label} is rejected; the next apply takes it back."
+    return f"{label} is rejected; it stays out."
+
+
+def _up_for_promotion(
+    session: StateSession, record: Record, promotion: Promotion, *, approves: bool
+) -> tuple[str, int]:
+    """Digest and version of what is taking over, or could. Raises LoopwrightError without one."""
+    if record.pending and (promotes := record.pending.promotes):
+        if approves:
+            raise LoopwrightError(
+                f"{_pointed(promotes)} is taking over {record.address} already",
+                hint="`loopwright apply --wait` sees it through; `loopwright reject` takes it back",
+            )
+        return str(promotes["digest"]), int(promotes["evidence"].get("revision", 0))
+    candidate = recorded(session, promotion.candidate).current_revision
+    if candidate is None or revision_digest(candidate) == record.promoted.get("digest"):
+        raise LoopwrightError(
+            f"{promotion.candidate} has no model that is not serving already",
+            hint="`loopwright history` tells what was decided before",
+        )
+    return revision_digest(candidate), version_of(candidate)
+
+
+def _pointed(promotes: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, promotes["value"].values()))

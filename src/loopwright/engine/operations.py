@@ -18,13 +18,14 @@ from loopwright.engine.ledger import (
     revision_number,
 )
 from loopwright.engine.pool import ProviderPool
+from loopwright.engine.promoting import promised, why_taken_back
 from loopwright.engine.targets import Targets
 from loopwright.engine.verdicts import Outcome, Result, Verdicts
 from loopwright.errors import PermanentError, ProviderError, TransientError
 from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import OUTPUTS, Action, Change
-from loopwright.planning.diff import covers
+from loopwright.planning.diff import compare, covers
 from loopwright.planning.doubt import both_ways_out
 from loopwright.planning.removal import remote_objects
 from loopwright.providers.base import (
@@ -99,6 +100,8 @@ class Operator:
             return Outcome(Result.DONE, record=record)
         if pending.sent:
             return self.poll(record)
+        if pending.promotes:
+            return self._promote_again(record)
         if pending.action not in (Action.CREATE.value, Action.REPLACE.value, Action.RUN.value):
             return self._drop_intent(record)
         adapter = self.caller.adapter(record)
@@ -113,6 +116,8 @@ class Operator:
         pending = record.pending
         if pending is None:
             raise AssertionError("only a pending operation can be polled")
+        if why := why_taken_back(record):
+            return self._take_back(record, why)
         adapter = self.caller.adapter(record)
         operation = operation_from_json(pending.operation)
         target = self._pending_target(record)
@@ -131,6 +136,8 @@ class Operator:
             target = replace(target, fingerprint=change.fingerprint)
         record = record or Record(change.address, created_at="")
         record = replace(record, provider=provider)
+        promotes = self._promised(change, target, facts)
+        target = replace(target, canary=promotes.get("canary", {}))
         pending = Pending(
             action=change.action.value,
             key=key,
@@ -142,10 +149,10 @@ class Operator:
             attempt=change.attempt,
             reason=change.reason,
             since=self.ledger.now(),
+            promotes=promotes,
         )
-        record = self._described(record, change.address, facts.given)
-        if change.action is Action.PROMOTE:
-            record = self._promoted(record, change, target)
+        given = record.digest if promotes else facts.given
+        record = self._described(record, change.address, given)
         likely = change.estimate.cost if change.estimate else None
         record = self.ledger.intend(record, pending, cost=likely.likely if likely else None)
         return self.verdicts.of(record, lambda: self._ask(change, record, target, key))
@@ -164,6 +171,46 @@ class Operator:
         if changes:
             return self.caller.call(record, adapter.update, target, observed, changes, key)
         return operation
+
+    def _promote_again(self, record: Record) -> Outcome:
+        """The answer to a promotion was lost; asked again, the same one goes on."""
+        if why := why_taken_back(record):
+            return self._take_back(record, why)
+        pending = record.pending
+        if pending is None:
+            raise AssertionError("only a pending promotion is asked for again")
+        target = self._pending_target(record)
+        return self.verdicts.of(record, lambda: self._switch(record, target, key=pending.key))
+
+    def _take_back(self, record: Record, why: str) -> Outcome:
+        """End a promotion that a person has rejected: what served before serves again."""
+        pending = record.pending
+        if pending is None:
+            raise AssertionError("only a pending promotion is taken back")
+        target = replace(self._pending_target(record), canary={})
+        target = replace(target, spec=record.spec, inputs=self.targets.recorded(record).inputs)
+
+        def ask() -> Operation:
+            operation = self._switch(record, target, key=f"{pending.key}-back")
+            if operation.status is OperationStatus.SUCCEEDED:
+                return operation.with_status(OperationStatus.FAILED, refused=why)
+            return operation
+
+        return self.verdicts.of(record, ask)
+
+    def _switch(self, record: Record, target: Target, *, key: str) -> Operation:
+        """Give a standing object the spec of the target, in the fields that a promotion moves."""
+        adapter, pending = self.caller.adapter(record), record.pending
+        observed = self.caller.call(record, adapter.observe, target, record.external_id or None)
+        if observed is None or pending is None:
+            raise PermanentError(f"{record.external_id} is gone", address=str(record.address))
+        policy = marked_paths(type(self.graph.resources[record.address].spec), "policy") if (
+            record.address in self.graph.resources
+        ) else frozenset[str]()  # fmt: skip
+        moved = tuple(
+            field for field in compare(record.spec, pending.spec) if not covers(policy, field.path)
+        )
+        return self.caller.call(record, adapter.update, target, observed, moved, key)
 
     def _told(self, change: Change) -> tuple[FieldChange, ...]:
         """The fields a provider hears of: policies are for loopwright alone."""
@@ -303,21 +350,13 @@ class Operator:
         self.ledger.write("verdict", after, address=record.address, data=data)
         return Outcome(Result.DONE, record=after)
 
-    def _promoted(self, record: Record, change: Change, target: Target) -> Record:
+    def _promised(self, change: Change, target: Target, facts: Facts) -> dict[str, Any]:
         resource = self.graph.resources[change.address]
         promotion = resource.promotion()
-        if promotion is None:
-            return record
+        if change.action is not Action.PROMOTE or promotion is None:
+            return {}
         pointed = target.inputs[f"{promotion.field}.model"]
-        declared = digest(resource.desired().get(promotion.field))
-        promoted = {
-            "value": change.desired[promotion.field],
-            "digest": pointed.digest,
-            "declared": declared,
-            "verdict": change.reason,
-            "at": self.ledger.now(),
-        }
-        return replace(record, promoted={**record.promoted, **promoted})
+        return promised(resource, change, pointed, given=facts.given)
 
     def _inputs(self, change: Change, target: Target, facts: Facts) -> dict[str, str]:
         """Of a promoted field: the revision it points at, not what the manifest says."""
@@ -352,6 +391,8 @@ class Operator:
             target = self.targets.declared(resource, spec=spec, revision=number)
         else:
             target = replace(self.targets.recorded(record, spec), revision=number)
+        if pending and pending.promotes:
+            return replace(target, canary=pending.promotes["canary"])
         return replace(target, fingerprint=pending.fingerprint) if pending and number else target
 
 

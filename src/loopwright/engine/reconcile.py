@@ -25,6 +25,7 @@ from loopwright.resources.address import Address
 from loopwright.state.store import StateReader, StateSession
 
 if TYPE_CHECKING:
+    from loopwright.engine.ledger import Ledger
     from loopwright.engine.operations import Operator
     from loopwright.engine.saved import SavedPlan
     from loopwright.engine.spending import Spending
@@ -113,6 +114,7 @@ class Reconciler:
                 listed |= {change.address for change in plan.pending if change.after}
                 plan = _only(plan, listed, outcome.applied)
                 if plan.is_empty:
+                    self._note_refusals(self._operator(session, refresher, run).ledger, plan)
                     outcome.applied = outcome.applied.then(Applied())
                     return outcome
 
@@ -181,6 +183,8 @@ class Reconciler:
                 resumed.append(address)
                 if outcome.result is Result.DONE:
                     self._tell(EventType.RESUMED, run, str(address), outcome.message)
+                elif outcome.result is Result.REFUSED:
+                    self._tell(EventType.REFUSED, run, str(address), outcome.message)
         return resumed
 
     def _pass(
@@ -218,6 +222,7 @@ class Reconciler:
             if record.pending
             and (record.address not in leaving or record.pending.action == Action.DELETE.value)
         )
+        self._note_refusals(operator.ledger, plan)
         writes = any(change.action.writes for change in plan.changes)
         if writes:
             operator.ledger.note("started", data={"changes": len(plan.pending)})
@@ -231,6 +236,20 @@ class Reconciler:
         if applied.bugs:
             raise applied.bugs[0]
         return applied
+
+    def _note_refusals(self, ledger: Ledger, plan: Plan) -> None:
+        """Write down, once, what a gate refused and by which numbers."""
+        from loopwright.engine.promoting import refused_now
+
+        for change in plan.changes:
+            record = ledger.records.get(change.address)
+            if not change.evidence or change.action is Action.PROMOTE or record is None:
+                continue
+            after = refused_now(record, change, now=ledger.now())
+            if after is not None:
+                told = {"revision": change.evidence.get("revision"), "reason": change.reason}
+                data = {**told, "evidence": dict(change.evidence)}
+                ledger.write("refused", after, address=change.address, data=data)
 
     def _tell(self, event_type: EventType, run: str, address: str = "", message: str = "") -> None:
         at = to_text(self.workspace.clock.now())

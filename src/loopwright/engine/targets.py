@@ -8,6 +8,7 @@ from typing import Any
 
 from loopwright.graph import Graph, Link
 from loopwright.planning.outlook import find_revision, makers_of, revision_digest, version_of
+from loopwright.planning.promotion import is_candidates
 from loopwright.providers.base import Resolved, Target
 from loopwright.resources.address import Address, Pointer
 from loopwright.resources.base import Nature, Resource
@@ -76,7 +77,7 @@ class Targets:
         resource = self._graph.resources.get(address)
         promotion = resource.promotion() if resource else None
         pointed = (spec.get(promotion.field) or {}).get("model") if promotion else None
-        if promotion and pointed:
+        if promotion and pointed and is_candidates(self._graph, promotion, pointed):
             pointer = Pointer.parse(pointed)
             record = self._records.get(promotion.candidate)
             revision = find_revision(record, pointer.revision)

@@ -14,6 +14,7 @@ from loopwright.engine.ledger import (
     operation_from_json,
     without_objects,
 )
+from loopwright.engine.promoting import turned_down
 from loopwright.errors import AmbiguousError, ProviderError, TransientError
 from loopwright.planning.change import Action
 from loopwright.planning.doubt import both_ways_out
@@ -30,6 +31,8 @@ class Result(Enum):
     FAILED = "failed"
     DECISION = "decision"
     WAITING = "waiting"
+    REFUSED = "refused"
+    """Of a promotion: its canary went back, or a person ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Verdicts:
             )
         if operation.status is OperationStatus.SUCCEEDED:
             return self._succeed(record, operation)
+        if operation.refused and record.pending and record.pending.promotes:
+            return self._refuse(record, operation.refused)
         if operation.waiting:
             return self._wait(record, operation.waiting)
         message = operation.message or operation.status.value
@@ -91,6 +96,7 @@ class Verdicts:
             operation,
             message=hide(operation.message),
             waiting=hide(operation.waiting),
+            refused=hide(operation.refused),
             manual_step=hide(operation.manual_step),
         )
 
@@ -101,6 +107,16 @@ class Verdicts:
         data = {"status": "waiting", "message": reason}
         self._ledger.write("verdict", kept, address=record.address, data=data)
         return Outcome(Result.WAITING, reason, kept)
+
+    def _refuse(self, record: Record, reason: str) -> Outcome:
+        """What served before serves on; the candidate stays out, with the numbers."""
+        promotes = record.pending.promotes if record.pending else {}
+        after = turned_down(record, reason, now=self._ledger.now())
+        version = promotes["evidence"].get("revision")
+        data = {"status": "rejected", "action": "promote", "reason": reason, "revision": version}
+        data |= {"evidence": promotes["evidence"]}
+        self._ledger.write("verdict", after, address=after.address, data=data)
+        return Outcome(Result.REFUSED, f"v{version} went back: {reason}", after)
 
     def _succeed(self, record: Record, operation: Operation) -> Outcome:
         pending = record.pending
@@ -114,6 +130,10 @@ class Verdicts:
             "action": pending.action if pending else "",
             "revision": done.current or 0,
         }
+        if pending and pending.promotes:
+            evidence = pending.promotes["evidence"]
+            data |= {"revision": evidence.get("revision", 0), "evidence": evidence}
+            data |= {"reason": pending.promotes["verdict"]}
         self._ledger.write("verdict", done, address=done.address, data=data)
         return Outcome(Result.DONE, operation.message, done)
 
@@ -138,7 +158,13 @@ def _same(pending: Pending, operation: Operation) -> bool:
     if not pending.sent:
         return False
     known = operation_from_json(pending.operation)
+    if pending.promotes and _share(known) != _share(operation):
+        return False  # a plan tells how far a canary is
     return (known.handle, known.external_id) == (operation.handle, operation.external_id)
+
+
+def _share(operation: Operation) -> float | None:
+    return operation.progress.done if operation.progress else None
 
 
 def _explained(error: ProviderError) -> str:

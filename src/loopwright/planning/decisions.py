@@ -41,6 +41,14 @@ def why_rejected(record: Record, candidate: str) -> str:
     return ""
 
 
+def who_approved(record: Record, candidate: str) -> str:
+    """Who let a candidate take over; empty: nobody is on record."""
+    for one in reversed(decisions(record)):
+        if one.get("candidate") == candidate and one["decision"] == "approved":
+            return str(one.get("by", ""))
+    return ""
+
+
 def decision_lines(record: Record) -> Iterator[str]:
     """For people, newest first: when, what, which revision, the numbers, whose word."""
     for one in reversed(decisions(record)):

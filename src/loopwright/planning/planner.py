@@ -27,7 +27,7 @@ from loopwright.planning.totals import envelope, totals
 from loopwright.providers.base import Estimate, Observed
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
-from loopwright.state.records import Record
+from loopwright.state.records import Pending, Record
 
 
 def observation_digest(observed: Observed | None) -> str:
@@ -179,7 +179,7 @@ class Planner:
                 base,
                 obstacle=Obstacle.RUNNING,
                 revision=f"v{begun.revision}" if begun.revision else "",
-                reason=f"{begun.action} since {_to_seconds(begun.since)}"
+                reason=f"{begun.action} since {_to_seconds(begun.since)}{_how_far(begun)}"
                 if begun.sent
                 else f"{begun.action} begun {_to_seconds(begun.since)} without an answer; "
                 "apply finds out",
@@ -313,6 +313,15 @@ class Planner:
             self._quiet.append(Quiet(change.address, "absent from the manifests, not pruned"))
             return True
         return False
+
+
+def _how_far(begun: Pending) -> str:
+    """Of a promotion: the share of the calls that the candidate answers, and how it does."""
+    progress = begun.operation.get("progress") or {}
+    if not begun.promotes or not progress:
+        return ""
+    share = f"{progress['done']:g} {progress['unit'] or '%'}"
+    return f": {share}{', ' + progress['note'] if progress['note'] else ''}"
 
 
 def _to_seconds(moment: str) -> str:

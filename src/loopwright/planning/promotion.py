@@ -9,7 +9,7 @@ from typing import Any
 from loopwright.graph import Graph
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change, Obstacle
-from loopwright.planning.decisions import why_rejected
+from loopwright.planning.decisions import who_approved, why_rejected
 from loopwright.planning.gate import judge
 from loopwright.planning.outlook import Outlook, find_revision, revision_digest, version_of
 from loopwright.planning.situation import Situation
@@ -163,6 +163,10 @@ def _judged(
         gated = _gated(change, promotion, label, {})
         reason = f"passed ({facts or 'no gate'}); loopwright approve {change.address}"
         return replace(gated, obstacle=Obstacle.DECISION, reason=reason)
+    if promotion.canary and change.action is Action.UPDATE:  # only the model may go back
+        return replace(change, reason=f"{change.reason}; {label} takes over after that")
+    if promotion.manual:
+        evidence["approvedBy"] = who_approved(record, revision_digest(candidate))
     before = change.desired.get(promotion.field)
     desired = {**change.desired, promotion.field: value}
     return replace(

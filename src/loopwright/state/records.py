@@ -75,6 +75,8 @@ class Pending:
     attempt: int = 1
     reason: str = ""
     since: str = ""
+    promotes: Mapping[str, Any] = field(default_factory=dict)
+    """Of a promotion: the pointer that stands once it is done, its canary, and its evidence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ KINDS = (
     "rolled-back",
     "approved",
     "rejected",
+    "refused",
     "drift-accepted",
     "upgraded",
     "erased",

@@ -36,6 +36,7 @@ _KINDS = (
     "Lake",
     "Model",
 )
+_NAMING_BASES = ("Endpoint", "FineTuneJob")
 _WRITE_ONLY = {"Lake": frozenset({"masterKey"})}
 
 
@@ -69,7 +70,7 @@ class MemoryFactory:
 
     def build(self, context: ProviderContext) -> Provider:
         """Raises PermanentError when the world file cannot be read."""
-        from loopwright.providers.memory.adapter import MemoryAdapter
+        from loopwright.providers.memory.adapter import MemoryAdapter, PinningAdapter
         from loopwright.providers.memory.cloud import Cloud
         from loopwright.providers.memory.faults import Faults
         from loopwright.providers.memory.world import World
@@ -79,8 +80,11 @@ class MemoryFactory:
         world = self._world or World(path)
         faults = Faults(settings.faults, world=world, clock=context.clock, provider=context.name)
         cloud = Cloud(world, context.clock, settings, faults, context.prices)
+        pinning = _NAMING_BASES if settings.pins else ()
         adapters = {
-            kind: MemoryAdapter(kind, cloud, _as_configured(capabilities, settings))
+            kind: (PinningAdapter if kind in pinning else MemoryAdapter)(
+                kind, cloud, _as_configured(capabilities, settings)
+            )
             for kind, capabilities in self.capabilities.items()
         }
         return MemoryProvider(world, adapters)

@@ -21,7 +21,10 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.providers.memory import kinds
+from loopwright.providers.memory.canary import begun as started
+from loopwright.providers.memory.canary import folded, told
 from loopwright.providers.memory.cloud import Cloud
+from loopwright.providers.memory.connection import Canary
 from loopwright.providers.memory.contents import Contents, RemoteObject, Write
 from loopwright.providers.memory.estimates import estimate, population
 from loopwright.providers.memory.fields import changed
@@ -68,14 +71,26 @@ class MemoryAdapter:
     ) -> Operation:
         """Raises PermanentError when it is gone."""
         with self._changing("update", target) as contents:
-            old = self._existing(contents, target, observed)
+            kept, now = self._existing(contents, target, observed), self._cloud.now()
+            old = folded(kept, now)
             new = replace(
                 old,
                 spec=changed(old.spec, target.spec, [change.path for change in changes]),
                 outputs=kinds.outputs_of(self._cloud.making(target, contents)),
+                canary={},
             )
-            self._world.put(new, Write("update", str(target.address), key, new.id))
-            return Operation(key, external_id=new.id, outputs=new.outputs)
+            write = Write("update", str(target.address), key, new.id)
+            if not target.canary:
+                self._world.put(new, write)
+                return Operation(key, external_id=new.id, outputs=new.outputs)
+            begun = Operation(key, external_id=new.id, handle={"canary": key})
+            if kept.canary.get("key") == key:
+                self._world.note(write)
+                return told(begun, kept, now)
+            steered = self._cloud.settings.canaries.get(target.address.name, Canary())
+            thing = started(old, new, target.canary, steered, key=key, now=now)
+            self._world.put(thing, write)
+            return told(begun, thing, now)
 
     def delete(self, target: Target, observed: Observed, key: str) -> Operation:
         """Remove it; what is gone already stays gone."""
@@ -92,8 +107,10 @@ class MemoryAdapter:
         if operation.status.is_terminal:
             return operation
         with self._cloud.faults.around("poll", target), self._world.looking() as contents:
-            thing = contents.objects.get(operation.external_id)
-            return brought_on(operation, thing, self._cloud.now())
+            thing, now = contents.objects.get(operation.external_id), self._cloud.now()
+            if thing and thing.canary and operation.handle.get("canary"):
+                return told(operation, thing, now)
+            return brought_on(operation, thing, now)
 
     def cancel(self, target: Target, operation: Operation) -> Operation:
         """Stop it at once; what has ended stays as it ended."""
@@ -157,7 +174,7 @@ class MemoryAdapter:
     ) -> Observed | None:
         known = contents.objects.get(external_id) if external_id else None
         thing = known if external_id else self._tagged(contents, target)
-        return observed(thing, now) if thing and thing.kind == self._kind else None
+        return observed(folded(thing, now), now) if thing and thing.kind == self._kind else None
 
     def _tagged(self, contents: Contents, target: Target) -> RemoteObject | None:
         """The newest that bears the target's owner tag; of a run, that of its revision."""
@@ -189,3 +206,19 @@ class MemoryAdapter:
                 hint="the next plan makes it anew",
             )
         return thing
+
+
+class PinningAdapter(MemoryAdapter):
+    """Of kinds that name base models, where the settings say what these stand for."""
+
+    def pins(self, target: Target) -> Mapping[str, str]:
+        """Raises PermanentError for a base that stands for nothing."""
+        known, found = self._cloud.settings.pins, {}
+        for path, within in (("base", target.spec), ("model.base", target.spec.get("model"))):
+            name = within.get("base") if isinstance(within, Mapping) else None
+            if name in known:
+                found[path] = known[name]
+                if not known[name]:
+                    hint = "name a base model that there is"
+                    raise PermanentError(f"{name} stands for nothing", hint=hint)
+        return found

@@ -61,6 +61,20 @@ class Score(Model):
     capabilities: dict[str, float] = Field(
         default_factory=dict, description="Score by capability; default: the composite."
     )
+    differences: dict[str, float] = Field(
+        default_factory=dict,
+        description="How much better than the baseline, by capability; default: not at all.",
+    )
+    failed: int = Field(0, ge=0, description="Items without an answer, of 100 a capability.")
+
+
+class Canary(Model):
+    """How a candidate does while it takes over step by step."""
+
+    error_rate: float = Field(0, ge=0, le=1, description="Share of its calls that fail.")
+    from_percent: float = Field(
+        0, ge=0, le=100, description="From which share of the calls on they do."
+    )
 
 
 class Connection(Model):
@@ -91,6 +105,17 @@ class Connection(Model):
         default_factory=dict,
         description="What evaluations find, by name of the EvalRun.",
         examples=[{"candidate": {"composite": 91.5}}],
+    )
+    canaries: dict[str, Canary] = Field(
+        default_factory=dict,
+        description="How candidates do while they take over, by name of the Endpoint.",
+        examples=[{"support-chat": {"errorRate": 0.07}}],
+    )
+    pins: dict[str, str] = Field(
+        default_factory=dict,
+        description="What base models stand for, by name; empty: nothing, which is an error. A "
+        "base that is not here stands for itself.",
+        examples=[{"tiny": "sha256:0c1f"}],
     )
     faults: FaultSettings = Field(
         default_factory=FaultSettings, description="How the world misbehaves."

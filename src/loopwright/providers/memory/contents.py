@@ -34,6 +34,8 @@ class RemoteObject:
     message: str = ""
     calls: int = 0
     """Of a lake: recorded calls that it holds, imports apart."""
+    canary: Mapping[str, Any] = field(default_factory=dict)
+    """Of an endpoint whose model takes over step by step: what it becomes, and by which steps."""
 
     def status_at(self, now: float) -> str:
         return self.ends if now >= self.ready_at else "running"

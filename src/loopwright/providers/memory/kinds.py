@@ -17,6 +17,7 @@ from loopwright.resources.base import marked_fields, marked_paths
 from loopwright.resources.registry import resource_class
 
 TOKENS_PER_ROW = 200
+_SHARES = ("0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.2", "0.3", "0.4", "0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ def _eval_run(making: Making) -> dict[str, Any]:
         making.score.composite if making.score else sum(scores.values()) / max(1, len(scores))
     )
     return {
+        **_compared(making, scores),
         "composite": round(composite, 2),
         "capabilities": scores,
         "intervals": {
@@ -193,20 +195,58 @@ def _eval_run(making: Making) -> dict[str, Any]:
             "capabilities": {name: _interval(score) for name, score in scores.items()},
         },
         "items": 100 * len(scores),
+        "failed": making.score.failed if making.score else 0,
         "digest": making.digest,
+    }
+
+
+def _compared(making: Making, scores: Mapping[str, float]) -> dict[str, Any]:
+    """Beside the baseline, on the same items; the bounds lie up to 3 points off the difference."""
+    baseline = making.input("baseline")
+    if baseline is None:
+        return {}
+    if making.score:
+        steered = making.score.differences
+        better = {name: steered.get(name, 0) for name in scores}
+    else:
+        before = _served(making, baseline)
+        better = {name: score - before[name] for name, score in scores.items()}
+    return {
+        "comparison": {name: _difference(points) for name, points in better.items()},
+        "baselineDigest": _identity(baseline),
+    }
+
+
+def _difference(points: float) -> dict[str, Any]:
+    found = round(points, 2)
+    return {
+        "difference": found,
+        "low": round(found - 3, 2),
+        "high": round(found + 3, 2),
+        "wins": 50,
+        "ties": 30,
+        "losses": 20,
+        "quantiles": {share: round(found - 3 * (1 - 2 * float(share)), 2) for share in _SHARES},
     }
 
 
 def _scores(making: Making) -> dict[str, float]:
     """By capability of the suite: steered, or 60-95 as the digest of the endpoint decides."""
-    suite, endpoint = making.input("suite"), making.input("endpoint")
-    named = [part["name"] for part in (suite.spec.get("capabilities", ()) if suite else ())]
     if making.score:
-        return dict.fromkeys(named, making.score.composite) | making.score.capabilities
+        steered = dict.fromkeys(_named(making), making.score.composite)
+        return steered | making.score.capabilities
+    return _served(making, making.input("endpoint"))
+
+
+def _named(making: Making) -> list[str]:
+    suite = making.input("suite")
+    return [part["name"] for part in (suite.spec.get("capabilities", ()) if suite else ())]
+
+
+def _served(making: Making, endpoint: Resolved | None) -> dict[str, float]:
     served = _identity(endpoint) if endpoint else ""
-    return {
-        name: round(60 + 35 * _share(digest([served, name])), 2) for name in named or ["overall"]
-    }
+    named = _named(making) or ["overall"]
+    return {name: round(60 + 35 * _share(digest([served, name])), 2) for name in named}
 
 
 def _interval(score: float) -> list[float]:
