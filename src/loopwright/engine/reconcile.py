@@ -257,7 +257,7 @@ class Reconciler:
 
 
 def _goes_on(applied: Applied) -> bool:
-    return bool(applied.done) and not applied.interrupted
+    return bool(applied.done or applied.rejected) and not applied.interrupted
 
 
 def _only(plan: Plan, listed: set[Address], applied: Applied) -> Plan:
