@@ -31,6 +31,7 @@ class LocalFactory:
         "Export": Capabilities(idempotency=Idempotency.TOKEN),
         "Model": Capabilities(idempotency=Idempotency.TOKEN, updatable=frozenset({"description"})),
         "BatchInference": Capabilities(idempotency=Idempotency.TOKEN, estimates_planned=True),
+        "EvalRun": Capabilities(idempotency=Idempotency.TOKEN, estimates_planned=True),
         "Endpoint": Capabilities(idempotency=Idempotency.TOKEN),
         "Delivery": Capabilities(idempotency=Idempotency.TOKEN),
     }

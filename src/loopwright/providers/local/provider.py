@@ -14,6 +14,7 @@ from loopwright.providers.local.call_import import CallImportAdapter
 from loopwright.providers.local.dataset import DatasetAdapter
 from loopwright.providers.local.delivery import DeliveryAdapter
 from loopwright.providers.local.endpoint import EndpointAdapter
+from loopwright.providers.local.eval_run import EvalRunAdapter
 from loopwright.providers.local.export import ExportAdapter
 from loopwright.providers.local.lake import LakeAdapter
 from loopwright.providers.local.lake_place import is_made_here, open_lake
@@ -52,6 +53,7 @@ class LocalProvider:
             "Export": ExportAdapter(self.places, able["Export"], StoreAccess.of(context)),
             "Model": ModelAdapter(self.places, able["Model"]),
             "BatchInference": BatchInferenceAdapter(self.places, able["BatchInference"]),
+            "EvalRun": EvalRunAdapter(self.places, able["EvalRun"]),
             "Endpoint": EndpointAdapter(self.places, able["Endpoint"]),
             "Delivery": DeliveryAdapter(self.places, able["Delivery"]),
         }
