@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loopwright.graph import Graph, Link
 from loopwright.hashing import digest
 from loopwright.planning.change import Unknown
+from loopwright.providers.base import Observed
 from loopwright.resources.address import Address
 from loopwright.resources.base import Resource
 from loopwright.resources.markers import Edge
 from loopwright.state.records import Record, Revision, RunStatus
+
+ALIASED = "aliased"
+"""Output with the names that people gave to the versions of a series, and which each means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +92,57 @@ def _top(path: str) -> str:
 
 
 def find_revision(record: Record | None, label: str) -> Revision | None:
-    """The succeeded revision that `@label` means: a version the provider gave, or our number."""
+    """The succeeded revision that `@label` means: a name that people gave it, a version the
+    provider gave, or our number."""
     if record is None:
         return None
     if label == "latest":
         return record.current_revision
+    named = _aliased(record)
+    label = str((named or {}).get(label, label))
     done = [found for found in record.revisions if found.status is RunStatus.SUCCEEDED]
     for found in reversed(done):
         if str(found.outputs.get("version", "")) == label.removeprefix("v"):
             return found
     for found in reversed(done):
-        if label in found.outputs.get("aliases", ()) or str(found.number) == label:
+        then = found.outputs.get("aliases", ()) if named is None else ()
+        if label in then or str(found.number) == label:
             return found
     return None
+
+
+def means_itself(record: Record | None, label: str) -> bool:
+    """Whether `@label` means what a standing resource made, which has no revisions in state."""
+    if record is None or record.revisions or not record.outputs:
+        return False
+    version = str(record.outputs.get("version", ""))
+    named = str((_aliased(record) or {}).get(label, label))
+    return bool(version) and named.removeprefix("v") == version
+
+
+def as_named(record: Record, observed: Observed | None) -> Record:
+    """The record with the names that its revisions have by now, as far as anybody looked."""
+    told = observed.outputs.get(ALIASED) if observed else None
+    return record if told is None else with_outputs(record, {ALIASED: told})
+
+
+def with_outputs(record: Record, outputs: Mapping[str, Any]) -> Record:
+    """The record with some outputs of what is in use replaced."""
+    if not outputs:
+        return record
+    current = record.current_revision
+    revisions = tuple(
+        replace(found, outputs={**found.outputs, **outputs}) if found is current else found
+        for found in record.revisions
+    )
+    return replace(record, outputs={**record.outputs, **outputs}, revisions=revisions)
+
+
+def _aliased(record: Record) -> Mapping[str, Any] | None:
+    """Alias -> version, of the whole series; None where its provider does not tell."""
+    current = record.current_revision
+    found = (current.outputs if current else record.outputs).get(ALIASED)
+    return found if isinstance(found, Mapping) else None
 
 
 def resolve_inputs(
@@ -144,6 +186,8 @@ def _value(
     if label != "latest":
         pinned = (find_revision(records.get(maker), label) for maker in makers)
         found = next((revision for revision in pinned if revision is not None), None)
+        if found is None and means_itself(records.get(link.target), label):
+            return outlook.digest or _unknown(link.target, outlook)
         return revision_digest(found) if found else Unknown(str(link.target), f"version {label}")
     if len(makers) == 1:
         return outlook.digest or _unknown(link.target, outlook)

@@ -46,7 +46,7 @@ class Planner:
         self.situation = situation
         self.graph = situation.graph
         self.records: dict[Address, Record] = {
-            address: record
+            address: as_named(record, situation.observed.get(address))
             for address in self.graph.order
             if (record := situation.record(address)) is not None
         }

@@ -159,6 +159,8 @@ def _judged(
         refused = f"{label} is not promoted: {facts}"
         return replace(change, reason=refused, evidence=evidence)
     approved = record.promoted.get("approved") == revision_digest(candidate)
+    if promotion.manual and not approved and change.action is Action.UPDATE:
+        return _futures(change, promotion, label)
     if promotion.manual and not approved:
         gated = _gated(change, promotion, label, {})
         reason = f"passed ({facts or 'no gate'}); loopwright approve {change.address}"
@@ -215,6 +217,8 @@ def _gated(
     *,
     waiting: str = "",
 ) -> Change:
+    if change.action is Action.UPDATE:  # what the evaluation compares with may depend on it
+        return _futures(change, promotion, candidate)
     before = [
         address
         for address in (promotion.candidate, promotion.eval_run)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from loopwright.clock import from_text
-from loopwright.planning.change import Action, Change, Drift, DriftClass, Obstacle, Unknown
+from loopwright.planning.change import OUTPUTS, Action, Change, Drift, DriftClass, Obstacle, Unknown
 from loopwright.planning.diff import compare
-from loopwright.planning.outlook import fingerprint, version_of
+from loopwright.planning.outlook import ALIASED, fingerprint, version_of
 from loopwright.planning.situation import Situation
 from loopwright.planning.standing import Decision, because
 from loopwright.providers.base import FieldChange
@@ -150,7 +150,7 @@ def _decide_current(context: _Context, current: Revision) -> Decision:
             context.base, action=Action.UPDATE, in_world=False, reason="declared again"
         )
         return Decision(change)
-    edited = _policy_edits(context)
+    edited = _policy_edits(context) + _named_otherwise(context, current)
     if edited:
         change = replace(
             context.base,
@@ -167,6 +167,16 @@ def _policy_edits(context: _Context) -> tuple[FieldChange, ...]:
     if context.record is None:
         return ()
     return tuple(compare(context.record.spec, context.base.desired))
+
+
+def _named_otherwise(context: _Context, current: Revision) -> tuple[FieldChange, ...]:
+    """People name versions at any time; our record follows."""
+    observed = context.situation.observed.get(context.resource.address)
+    told = observed.outputs.get(ALIASED) if observed else None
+    before = current.outputs.get(ALIASED)
+    if told is None or told == (before or {}):
+        return ()
+    return (FieldChange(f"{OUTPUTS}{ALIASED}", before, told),)
 
 
 def _data_trigger(context: _Context, current: Revision) -> Decision | None:
