@@ -67,14 +67,14 @@ def train(settings: RunSettings, place: Place, stop: threading.Event) -> bool:
     tell = _teller(metrics, before, place)
     tell("loading the base model")
     set_seed(settings.seed)
-    loaded = _load(settings, resumed)
+    loaded = load(settings, resumed)
     tell("reading rows")
     longest = longest_row(settings, loaded.model)
     prepared = prepare(settings, loaded.tokenizer, loaded.template, longest=longest)
     reporting = Reporting(
         metrics, settings.hyperparameters, resumed=before, stop=stop, writes=place.is_first
     )
-    trainer = _trainer(settings, loaded, prepared, reporting, place, longest)
+    trainer = make_trainer(settings, loaded, prepared, reporting, place, longest)
     if resumed is None or not resumed.finished:
         trainer.train(resume_from_checkpoint=str(resumed.folder) if resumed else None)
         if reporting.stopped:
@@ -105,7 +105,8 @@ def _teller(metrics: MetricsFile, before: Point | None, place: Place) -> Tell:
     return tell
 
 
-def _load(settings: RunSettings, resumed: Checkpoint | None) -> Loaded:
+def load(settings: RunSettings, resumed: Checkpoint | None) -> Loaded:
+    """The base, or the weights of a run that had only to be kept. Raises TuningError."""
     device = device_of(settings)
     bf16 = uses_bf16(settings, device)
     tokenizer = load_tokenizer(settings)
@@ -116,7 +117,7 @@ def _load(settings: RunSettings, resumed: Checkpoint | None) -> Loaded:
     return Loaded(model, tokenizer, template, stored, device, bf16)
 
 
-def _trainer(
+def make_trainer(
     settings: RunSettings,
     loaded: Loaded,
     prepared: Prepared,
@@ -124,6 +125,7 @@ def _trainer(
     place: Place,
     longest: int,
 ) -> Trainer:
+    """The trainer of these samples. Raises TuningError when they cannot be packed as asked."""
     packed = settings.hyperparameters.packing == "packed"
     weighted = prepared.train.weighted or prepared.validation.weighted
     train = [[sample] for sample in prepared.train.samples]

@@ -115,7 +115,7 @@ def _marked_twin(tokenizer: Any) -> str | None:
     template = tokenizer.chat_template
     if isinstance(template, str) and not has_generation_markers(template):
         try:
-            return get_training_chat_template(tokenizer=tokenizer)  # type: ignore[no-any-return]
+            return get_training_chat_template(processing_class=tokenizer)  # type: ignore[no-any-return]
         except ValueError:  # TRL does not know it
             return None
     return None

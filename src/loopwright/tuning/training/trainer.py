@@ -47,7 +47,10 @@ class Trainer(SFTTrainer):  # type: ignore[misc]  # trl is not followed by mypy
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """TRL's loss; weights go round the model to the hook."""
         self._loss_weights = inputs.pop("loss_weights", None)
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        try:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        finally:
+            self._loss_weights = None
 
     def _weigh(self, _module: Any, _inputs: Any, output: Any) -> Any:
         if self._loss_weights is not None:
