@@ -51,7 +51,7 @@ async def _run(settings: RuntimeSettings, *, token: str, parent: int | None) -> 
     worker = Worker(partial(load, settings), settings.label, bounds, deliver_in(loop))
     worker.start()
     try:
-        app = await _loaded(settings, worker, token)
+        app = await loaded_app(settings, worker, token)
         server.append(_Server(app))
         await _serve(server[0], settings)
     finally:
@@ -60,8 +60,8 @@ async def _run(settings: RuntimeSettings, *, token: str, parent: int | None) -> 
             watching.cancel()
 
 
-async def _loaded(settings: RuntimeSettings, worker: Worker, token: str) -> App:
-    """An app whose base and adapters are in memory."""
+async def loaded_app(settings: RuntimeSettings, worker: Worker, token: str) -> App:
+    """An app whose base and adapters are in memory. Raises ServingError when they do not load."""
     ready = asyncio.wrap_future(worker.ready())
     base = await asyncio.to_thread(_describe_base, settings)
     await ready
