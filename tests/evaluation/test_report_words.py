@@ -52,7 +52,7 @@ def test_the_headline_says_better_worse_or_not_clear() -> None:
 def test_the_headline_holds_the_model_against_what_needs_none() -> None:
     result, _ = an_evaluation(baseline=False)
     told = " ".join(headline(result))
-    assert f"Without any model, “{NEAREST}” would score " in told
+    assert f"The best that needs no model, “{NEAREST}”, scores " in told
     assert result.subjects[0].composite is not None
     assert f"{between(result.subjects[0].composite.interval)} with 95 % confidence" in told
     weak = [

@@ -23,7 +23,7 @@ from loopwright.evaluation.results import (
 )
 
 EVALUATED, BASELINE = "ticket-router@2", "builtin:tiny-chat"
-MOST, NEAREST = "most frequent answer", "answer to the nearest question"
+MOST, NEAREST = "most frequent answer", "nearest question"
 LABELS = {
     EVALUATED: Part.EVALUATED,
     BASELINE: Part.BASELINE,
@@ -65,7 +65,7 @@ def an_evaluation(
         lineage={
             "job": "FineTuneJob/ticket-router@2",
             "dataset": {"name": "tickets@3", "digest": _digest("tickets")},
-            "base": {"reference": "builtin:tiny-chat", "digest": _digest("base")},
+            "base": f"builtin:tiny-chat ({_digest('base')})",
             "seed": 17,
         },
         started_at="2026-11-22T09:30:00Z",

@@ -156,8 +156,9 @@ def _compared(result: EvaluationResult) -> Markup:
         f" {result.suite}; an answer earns 0 to 100 points.",
         "The score of a dataset is the mean over its questions, of a capability the weighted mean"
         " of its datasets, and the whole the mean of the capabilities.",
-        f"Questions are a sample, so each score has an interval: with {percent(result.confidence)}"
-        " confidence, other questions of the same kind would give a score within it.",
+        "The questions are a sample of all that could be asked, so each score has an interval:"
+        f" with {percent(result.confidence)} confidence, the score over all such questions lies"
+        " within it.",
     )
     floor = _said(
         "What needs no model is the least to expect: a model that is not clearly above it has"

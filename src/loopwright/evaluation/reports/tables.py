@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loopwright.evaluation.reports.charts import name_of
 from loopwright.evaluation.reports.markup import Markup, element, joined
-from loopwright.evaluation.reports.words import PARTS, between, points, short
+from loopwright.evaluation.reports.words import FLOORS, PARTS, between, points, short
 from loopwright.evaluation.results import Score, Subject
 
+_DIGEST = re.compile(r"\b((?:sha256:)?[0-9a-f]{64}|[0-9a-f]{40})\b")
 _TOOK = (
     "",
     "Questions",
@@ -70,11 +72,11 @@ def subjects_told(subjects: Sequence[Subject]) -> Markup:
 
 
 def _subject(subject: Subject, index: int) -> Markup:
-    facts = [PARTS[subject.part]]
-    if subject.endpoint:
-        facts.append(f"behind Endpoint/{subject.endpoint}")
-    told = element("span", ", ".join(facts))
-    return element("li", name_of(subject.label, index), " ", told, " ", value(subject.digest))
+    facts = [FLOORS.get(subject.label, ""), PARTS[subject.part]]
+    facts += [f"behind Endpoint/{subject.endpoint}"] if subject.endpoint else []
+    told = element("span", "; ".join(filter(None, facts)))
+    digest = element("span", value(subject.digest)) if subject.digest else ""
+    return element("li", name_of(subject.label, index), told, digest)
 
 
 def cost(subjects: Sequence[Subject]) -> Markup:
@@ -137,12 +139,11 @@ def value(fact: Any) -> Markup:
         return facts(fact)
     if isinstance(fact, list | tuple):
         return joined((value(one) for one in fact), ", ")
-    if isinstance(fact, str) and (fact.startswith("sha256:") or _is_hash(fact)):
-        return element("code", short(fact), title=fact)
     if isinstance(fact, float):
         return joined([f"{fact:g}"])
-    return joined([str(fact)]) if fact != "" else Markup()
+    pieces = _DIGEST.split(str(fact))
+    return joined(_code(piece) if place % 2 else piece for place, piece in enumerate(pieces))
 
 
-def _is_hash(text: str) -> bool:
-    return len(text) in (40, 64) and all(sign in "0123456789abcdef" for sign in text)
+def _code(digest: str) -> Markup:
+    return element("code", short(digest), title=digest)

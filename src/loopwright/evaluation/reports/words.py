@@ -27,6 +27,11 @@ PARTS = {
     Part.BASELINE: "a model it is compared with",
     Part.FLOOR: "needs no model",
 }
+FLOORS = {
+    "most frequent answer": "always gives the answer that is most frequent in the training data",
+    "nearest question": "gives the answer of the training question that shares most words",
+}
+"""What the answers do that need no model."""
 
 
 def points(value: float) -> str:
@@ -132,18 +137,12 @@ def _floor(result: EvaluationResult, score: Score) -> Iterator[str]:
         return
     against = next((c for c in result.comparisons if c.other == best.label), None)
     better = verdict(against.composite) == "better" if against else score.score > _composite(best)
+    quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{best.label}\N{RIGHT DOUBLE QUOTATION MARK}"
     reached = points(_composite(best))
     if better:
-        yield f"Without any model, {_quoted(best)} would score {reached}."
+        yield f"The best that needs no model, {quoted}, scores {reached}."
     else:
-        yield (
-            f"That is not clearly more than {_quoted(best)}, which needs no model: "
-            f"it scores {reached}."
-        )
-
-
-def _quoted(floor: Subject) -> str:
-    return f"\N{LEFT DOUBLE QUOTATION MARK}{floor.label}\N{RIGHT DOUBLE QUOTATION MARK}"
+        yield f"That is not clearly more than {quoted}, which needs no model: it scores {reached}."
 
 
 def _composite(subject: Subject) -> float:
