@@ -86,7 +86,7 @@ class Bench:
             raise Unjudged(f"there is no sample {address}, which this one refers to")
         resource = sample.named(address.name)
         if resource.nature is Nature.CONFIG:
-            return Resolved(address, spec=resource.desired())
+            return Resolved(address, spec=resource.desired(), base_dir=sample.base_dir)
         trial = Trial(self, address.kind)
         self._ground.append(trial)
         target = trial.target_of(resource)
@@ -139,21 +139,26 @@ class Trial:
         return replace(target, spec=resource.desired())
 
     def target_of(self, resource: Resource) -> Target:
-        inputs = {
-            ".".join(str(part) for part in found.path[1:]): self.bench.resolved(
-                found.pointer.address
-            )
-            for found in resource.references()
-            if found.ref.edge is Edge.NEEDS and found.pointer.address.kind != "Provider"
-        }
         return Target(
             address=resource.address,
             spec=resource.desired(),
             owner=f"conformance-{self.bench.token}/{resource.address}",
-            inputs=inputs,
+            inputs=dict(self._inputs(resource)),
             revision=1 if resource.nature.is_run else None,
             base_dir=self.sample.base_dir,
         )
+
+    def _inputs(self, resource: Resource) -> Iterator[tuple[str, Resolved]]:
+        """By field path; what has no remote life is followed by what it refers to."""
+        for found in resource.references():
+            address = found.pointer.address
+            if found.ref.edge is not Edge.NEEDS or address.kind == "Provider":
+                continue
+            path = ".".join(str(part) for part in found.path[1:])
+            yield path, self.bench.resolved(address)
+            referred = self.bench.samples[address].resource
+            if referred.nature is Nature.CONFIG:
+                yield from ((f"{path}.{below}", one) for below, one in self._inputs(referred))
 
     def key(self) -> str:
         """An idempotency key that was never used."""
