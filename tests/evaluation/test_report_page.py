@@ -155,6 +155,13 @@ async def _works(seen: Tab, total: int, imperfect: int) -> None:
     shown = await seen.evaluate("document.querySelectorAll('.list li').length")
     assert 0 < shown < total
     await _choose(seen, "dataset", "")
+    # What was expected lies on lines, what was answered on one: only the word is marked.
+    await _choose(seen, "dataset", "routing / unseen-sites")
+    await _choose(seen, "filter", "1")
+    marked = "[...document.querySelectorAll('.answer mark')].map((e) => e.textContent)"
+    assert set(await seen.evaluate(marked)) == {"billing"}
+    await _choose(seen, "filter", "0")
+    await _choose(seen, "dataset", "")
     before = await seen.evaluate("document.querySelector('.detail').textContent")
     await seen.evaluate("document.querySelector('.list [aria-current]').focus()")
     await seen.press("j")

@@ -126,29 +126,36 @@
     return parts;
   }
 
-  // Words, single signs and single Chinese characters: what a reader would compare.
-  const words = (text) => text.match(/\s+|[\u3040-\u9fff\uf900-\ufaff]|[\p{L}\p{N}_]+|[^]/gu) || [];
+  // Words, single signs and single Chinese characters, each with the space after it: what a
+  // reader would compare. Space alone is no difference, so JSON may be written on lines or not.
+  const words = (text) => text.match(/(?:[\u3040-\u9fff\uf900-\ufaff]|[\p{L}\p{N}_]+|[^\s])\s*/gu) || [];
 
   function differences(expected, text) {
     const a = words(expected), b = words(text);
     if (a.length > DIFF_WORDS || b.length > DIFF_WORDS) return [text];
+    const alike = (i, j) => a[i].trimEnd() === b[j].trimEnd();
     const size = b.length + 1, same = new Uint16Array((a.length + 1) * size);
     for (let i = a.length - 1; i >= 0; i--)
       for (let j = b.length - 1; j >= 0; j--)
-        same[i * size + j] = a[i] === b[j] ? same[(i + 1) * size + j + 1] + 1 : Math.max(same[(i + 1) * size + j], same[i * size + j + 1]);
+        same[i * size + j] = alike(i, j) ? same[(i + 1) * size + j + 1] + 1 : Math.max(same[(i + 1) * size + j], same[i * size + j + 1]);
     if (same[0] < Math.max(a.length, b.length) / 4) return [text];
-    const runs = [];
+    const runs = [["", text.match(/^\s*/)[0]]];
     const add = (kind, word) => {
       const last = runs[runs.length - 1];
-      if (last && last[0] === kind) last[1] += word; else runs.push([kind, word]);
+      if (last[0] === kind) last[1] += word; else runs.push([kind, word]);
     };
     let i = 0, j = 0;
     while (i < a.length || j < b.length) {
-      if (i < a.length && j < b.length && a[i] === b[j]) { add("", b[j]); i++; j++; }
+      if (i < a.length && j < b.length && alike(i, j)) { add("", b[j]); i++; j++; }
       else if (j >= b.length || (i < a.length && same[(i + 1) * size + j] >= same[i * size + j + 1])) add("del", a[i++]);
       else add("mark", b[j++]);
     }
-    return runs.map(([kind, run]) => kind ? make(kind, { textContent: run, title: kind === "del" ? "expected, but missing" : "not expected" }) : run);
+    const hints = { del: "expected, but missing", mark: "not expected" };
+    return runs.flatMap(([kind, run]) => {
+      if (!kind) return [run];
+      const space = run.slice(run.trimEnd().length);
+      return [make(kind, { textContent: run.trimEnd(), title: hints[kind] }), space];
+    });
   }
 
   const move = (by) => {
