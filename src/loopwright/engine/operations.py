@@ -27,6 +27,7 @@ from loopwright.hashing import digest
 from loopwright.planning.change import OUTPUTS, Action, Change
 from loopwright.planning.diff import compare, covers
 from loopwright.planning.doubt import both_ways_out
+from loopwright.planning.outlook import with_outputs
 from loopwright.planning.removal import remote_objects
 from loopwright.providers.base import (
     FieldChange,
@@ -318,9 +319,10 @@ class Operator:
             target = self.targets.declared(resource, spec=change.desired)
             made = remembered(made, change.desired, fingerprint=change.fingerprint, now=now)
             inputs = self._inputs(change, target, facts)
-            made = replace(made, inputs=inputs, outputs={**made.outputs, **_outputs(change)})
+            made = replace(made, inputs=inputs)
         elif not made.revisions:
             made = replace(made, fingerprint=change.fingerprint)
+        made = with_outputs(made, _outputs(change))
         made = self._described(made, change.address, facts.given)
         data = {"action": change.action.value, "reason": change.reason}
         self.ledger.write("record", made, address=change.address, data=data)

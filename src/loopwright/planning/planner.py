@@ -13,7 +13,7 @@ from typing import Any
 from loopwright.hashing import digest
 from loopwright.planning.change import Action, Change, Drift, Obstacle, Unknown
 from loopwright.planning.doubt import both_ways_out, is_in_doubt
-from loopwright.planning.outlook import revision_digest, version_of
+from loopwright.planning.outlook import as_named, revision_digest, version_of
 from loopwright.planning.plan import Plan, Quiet
 from loopwright.planning.promotion import decide_promotion, effective_spec, promoted_fields
 from loopwright.planning.prospects import Prospects
@@ -266,9 +266,10 @@ class Planner:
         for link in self.graph.links(address):
             if link.path not in unknown or link.pointer.revision == "latest":
                 continue
-            producer = self._changes.get(link.target)
-            if producer is None or producer.action is not Action.RUN:
-                return f"{link.target} has no version {link.pointer.revision}"
+            producer, label = self._changes.get(link.target), link.pointer.revision
+            may_come = producer is not None and producer.action is Action.RUN
+            if not may_come or not label.removeprefix("v").isdecimal():  # only people give names
+                return f"{link.target} has no version {label}"
         return ""
 
     def _staged(self, change: Change) -> Change:
