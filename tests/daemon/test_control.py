@@ -25,7 +25,7 @@ class Recorded:
         self.asked.append("status")
         return {"problems": {}}
 
-    async def reload(self, given: dict[str, str]) -> None:
+    async def reload(self, given: dict[str, str], *, retry: bool) -> None:
         self.asked.append(given)
         if "BAD" in given:
             raise DaemonError("a declaration is damaged")

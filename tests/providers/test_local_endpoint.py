@@ -54,14 +54,17 @@ def opinions(world: LocalWorld, kind: str, **spec: Any) -> list[str]:
     "model",
     [{"base": "builtin:tiny-chat"}, {"model": "Model/x"}, {"fineTuneJob": "FineTuneJob/x"}],
 )
-def test_a_model_of_its_own_is_refused_with_the_way_out(
-    model: dict[str, str], tmp_path: Path
+def test_a_model_of_its_own_needs_the_extra_or_a_server_that_computes_it(
+    model: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = LocalWorld(tmp_path)
-    target = world.target("Endpoint", "support", model=model)
-    (opinion,) = world.adapter("Endpoint").check(target)
-    assert f"not spec.model.{next(iter(model))}" in opinion.message
-    assert "model: {upstream:" in opinion.hint
+    assert opinions(world, "Endpoint", model=model) == []
+    monkeypatch.setattr("loopwright.serving.extra.find_spec", lambda name: None)
+    (opinion,) = world.adapter("Endpoint").check(world.target("Endpoint", "support", model=model))
+    assert opinion.message.startswith("serving a model on this machine needs torch")
+    assert "pip install 'loopwright[train]'" in opinion.hint
+    runtime = {"vllm": {"url": "http://127.0.0.1:8000/v1"}}
+    assert opinions(world, "Endpoint", model=model, runtime=runtime) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,12 @@ def test_what_is_declared_stopped_needs_no_daemon(tmp_path: Path) -> None:
     world = LocalWorld(tmp_path)
     target = world.target("Endpoint", "support", model={"upstream": UPSTREAM}, running=False)
     made = succeeded(world.made(target))
-    assert made.outputs == {"url": "http://127.0.0.1:8080/v1", "model": "support"}
+    assert made.outputs.pop("modelDigest").startswith("sha256:")
+    assert made.outputs == {
+        "url": "http://127.0.0.1:8080/v1",
+        "model": "support",
+        "serves": "teacher",
+    }
     found = world.adapter("Endpoint").observe(target, "support")
     assert (found.ready, found.status, found.spec["running"]) == (True, "stopped", False)
 

@@ -40,13 +40,16 @@ class DaemonClient:
         """Endpoints, lakes, logs and problems as they are now."""
         return self._call("GET", "/status")
 
-    def reload(self, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def reload(
+        self, secrets: Mapping[str, str] | None = None, *, retry: bool = False
+    ) -> dict[str, Any]:
         """Read what is declared anew, and tell the status after that.
 
         `secrets` are values of environment variables that the daemon may not have; it keeps
-        them in memory.
+        them in memory. With `retry` it tries once more what it could not load.
         """
-        return self._call("POST", "/reload", {"secrets": dict(secrets or {})})
+        path = "/reload?retry=1" if retry else "/reload"
+        return self._call("POST", path, {"secrets": dict(secrets or {})})
 
     def flush(self, *, seconds: float = 30.0) -> bool:
         """Put all calls that were delivered so far into their lakes; whether that was done."""

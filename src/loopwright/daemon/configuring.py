@@ -15,6 +15,14 @@ from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.daemon.principals import KeyDigests
 from loopwright.daemon.project import DaemonProject
 from loopwright.daemon.secrets import Secrets
+from loopwright.daemon.served import (
+    Canary,
+    Choice,
+    ServedModel,
+    Server,
+    Wanted,
+    upstream_digest,
+)
 from loopwright.errors import DaemonError, LoopwrightError
 from loopwright.gateway.settings import (
     Delivery,
@@ -44,11 +52,15 @@ class Configured:
     lakes: Mapping[str, Declared] = field(default_factory=dict)
     """The lakes that calls are delivered into, by name."""
     problems: Mapping[str, str] = field(default_factory=dict)
+    wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    """The running endpoints whose models are computed here, or that a canary is behind: what is
+    to answer. `settings` has no upstreams of theirs."""
 
 
 def spec_digest(declared: Declared) -> str:
     """What tells one declaration of an object from the next."""
-    return sha256_hex(canonical_json([declared.spec, declared.folder]))
+    own = [one for one in (declared.serves, declared.canary) if one is not None]
+    return sha256_hex(canonical_json([declared.spec, declared.folder, *own]))
 
 
 def place_of(url: str) -> tuple[str, int]:
@@ -73,16 +85,19 @@ def configured(folder: DaemonFolder, project: DaemonProject, secrets: Secrets) -
     principals, problems = digests.principals(project.principals, secrets.resolve)
     digests.save()
     deliveries = deliveries_of(folder)
-    endpoints, declared = {}, tuple(folder.endpoints.all())
+    endpoints, wanted, declared = {}, {}, tuple(folder.endpoints.all())
     for one in declared:
         try:
             _refuse_own(one, project.gateway)
-            endpoints[one.name] = _endpoint(one, deliveries.get(one.name), secrets)
+            found = _wanted(one, secrets)
+            endpoints[one.name] = _endpoint(one, deliveries.get(one.name), found)
+            if one.spec.get("running", True) and (found.to.model or found.canary):
+                wanted[one.name] = found
         except LoopwrightError as error:
             problems[f"Endpoint/{one.name}"] = error.message
-    wanted = {delivery.lake for delivery in deliveries.values()}
-    lakes = {one.name: one for one in folder.lakes.all() if one.name in wanted}
-    for name in wanted - lakes.keys():
+    delivered = {delivery.lake for delivery in deliveries.values()}
+    lakes = {one.name: one for one in folder.lakes.all() if one.name in delivered}
+    for name in delivered - lakes.keys():
         problems[f"Lake/{name}"] = "it was not applied in this environment"
     settings = Settings(
         host=project.gateway.host,
@@ -92,7 +107,7 @@ def configured(folder: DaemonFolder, project: DaemonProject, secrets: Secrets) -
         endpoints=endpoints,
         limits=_limits(project),
     )
-    return Configured(settings, declared, lakes, problems)
+    return Configured(settings, declared, lakes, problems, wanted)
 
 
 def deliveries_of(folder: DaemonFolder) -> dict[str, Delivery]:
@@ -104,17 +119,13 @@ def deliveries_of(folder: DaemonFolder) -> dict[str, Delivery]:
     }
 
 
-def _endpoint(declared: Declared, delivery: Delivery | None, secrets: Secrets) -> Endpoint:
+def _endpoint(declared: Declared, delivery: Delivery | None, wanted: Wanted) -> Endpoint:
     spec = declared.spec
-    first, *others = _servers(declared)
-    timeouts = _timeouts(first.get("timeouts", {}))
     limit = spec.get("rateLimit", {})
     state = sha256_hex(f"{spec_digest(declared)} {delivery and delivery.policy_version}".encode())
     return Endpoint(
         name=declared.name,
-        upstreams=tuple(
-            _upstream(server, declared, timeouts, secrets) for server in (first, *others)
-        ),
+        upstreams=wanted.to.upstreams,
         running=spec.get("running", True),
         rpm=limit.get("rpm"),
         tpm=limit.get("tpm"),
@@ -123,32 +134,78 @@ def _endpoint(declared: Declared, delivery: Delivery | None, secrets: Secrets) -
     )
 
 
-def _servers(declared: Declared) -> list[Mapping[str, Any]]:
-    first = declared.spec["model"]["upstream"]
-    return [first, *first.get("alternatives", ())]
+def _wanted(declared: Declared, secrets: Secrets) -> Wanted:
+    """Raises DaemonError when its model is not one that this daemon understands."""
+    try:
+        to = _choice(declared.spec, declared.serves, declared.folder, secrets)
+        if not declared.canary:
+            return Wanted(to)
+        before = declared.canary["before"]
+        held = _choice(before["spec"], before.get("serves"), declared.folder, secrets)
+        return Wanted(to, Canary.of(declared.canary, held))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DaemonError("its declaration is not understood; apply again") from error
+
+
+def _choice(
+    spec: Mapping[str, Any], serves: Mapping[str, Any] | None, folder: str, secrets: Secrets
+) -> Choice:
+    upstream = spec["model"].get("upstream")
+    if upstream:
+        return Choice(
+            label=upstream["model"],
+            digest=upstream_digest(upstream),
+            upstreams=_upstreams(upstream, folder, secrets),
+        )
+    if serves is None:
+        raise DaemonError("which model it serves was never found out; apply again")
+    model = ServedModel.from_json(serves)
+    return Choice(model.label, model.digest, model=model, server=_server(spec, folder, secrets))
+
+
+def _server(spec: Mapping[str, Any], folder: str, secrets: Secrets) -> Server | None:
+    said = (spec.get("runtime") or {}).get("vllm")
+    return Server(said["url"], _key(said, folder, secrets)) if said else None
+
+
+def _servers(upstream: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [upstream, *upstream.get("alternatives", ())]
 
 
 def _refuse_own(declared: Declared, gateway: Gateway) -> None:
-    for server in _servers(declared):
+    spec = declared.spec
+    servers = _servers(spec["model"]["upstream"]) if spec["model"].get("upstream") else []
+    if vllm := (spec.get("runtime") or {}).get("vllm"):
+        servers.append(vllm)
+    for server in servers:
         if is_own(server["url"], gateway):
             raise DaemonError(f"its upstream {server['url']} is this very gateway")
 
 
+def _upstreams(upstream: Mapping[str, Any], folder: str, secrets: Secrets) -> tuple[Upstream, ...]:
+    timeouts = _timeouts(upstream.get("timeouts", {}))
+    return tuple(_upstream(one, folder, timeouts, secrets) for one in _servers(upstream))
+
+
 def _upstream(
-    server: Mapping[str, Any], declared: Declared, timeouts: Timeouts, secrets: Secrets
+    server: Mapping[str, Any], folder: str, timeouts: Timeouts, secrets: Secrets
 ) -> Upstream:
     from loopwright.gateway.upstreams import Target  # loads what no plan needs
 
-    key = server.get("apiKey")
     upstream = Upstream(
         url=server["url"].rstrip("/"),
         model=server["model"],
-        api_key=secrets.resolve(key, declared.folder).strip() if key else None,
+        api_key=_key(server, folder, secrets),
         weight=server.get("weight", 1.0),
         timeouts=timeouts,
     )
     Target(upstream)  # the gateway would refuse all settings for this one upstream
     return upstream
+
+
+def _key(server: Mapping[str, Any], folder: str, secrets: Secrets) -> str | None:
+    reference = server.get("apiKey")
+    return secrets.resolve(reference, folder).strip() if reference else None
 
 
 def _delivery(declared: Declared) -> Delivery:

@@ -20,7 +20,7 @@ class Controlled(Protocol):
 
     def status(self) -> dict[str, Any]: ...
 
-    async def reload(self, given: dict[str, str]) -> None: ...
+    async def reload(self, given: dict[str, str], *, retry: bool) -> None: ...
 
     async def flush(self, seconds: float) -> bool: ...
 
@@ -72,7 +72,9 @@ class Control:
 
     async def _reload(self, request: web.Request) -> web.Response:
         given = await _field(request, "secrets", dict)
-        await self._controlled.reload({str(name): str(value) for name, value in given.items()})
+        secrets = {str(name): str(value) for name, value in given.items()}
+        retry = request.query.get("retry") == "1"
+        await self._controlled.reload(secrets, retry=retry)
         return _answer(self._controlled.status())
 
     async def _flush(self, request: web.Request) -> web.Response:

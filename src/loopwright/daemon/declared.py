@@ -30,6 +30,15 @@ class Declared:
     spec: Mapping[str, Any]
     folder: str = "."
     """Of its manifest, relative to the project: files of secrets are looked for there."""
+    serves: Mapping[str, Any] | None = None
+    """Of an endpoint whose model is computed here: which one, as `daemon.served` reads it."""
+    canary: Mapping[str, Any] | None = None
+    """Of an endpoint that a new model takes over in steps: as `daemon.canary` reads it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Without what is not said, so that an older daemon reads most of them."""
+        said = asdict(self)
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Shelf:
         """Durable when this returns; replaces an earlier one of this name."""
         disk = Disk()
         disk.make_folders(self.folder)
-        disk.write_atomic(self._file(declared.name), orjson.dumps(asdict(declared)))
+        disk.write_atomic(self._file(declared.name), orjson.dumps(declared.to_json()))
 
     def remove(self, name: str) -> None:
         """One that is not there is fine."""
@@ -88,6 +97,11 @@ class DaemonFolder:
     def spool(self) -> Path:
         """Sealed logs: a folder a lake, in it one a gateway process."""
         return self.state / "spool"
+
+    @property
+    def canaries(self) -> Path:
+        """How far promotions in steps are: read by `daemon.stages`."""
+        return self.path / "canaries"
 
     @property
     def is_idle(self) -> bool:

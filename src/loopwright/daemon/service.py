@@ -17,8 +17,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from loopwright import __version__
-from loopwright.clock import SystemClock, to_text
+from loopwright.clock import Clock, SystemClock, to_text
 from loopwright.daemon.access import internals
+from loopwright.daemon.canaries import Canaries
 from loopwright.daemon.configuring import Configured, configured, spec_digest
 from loopwright.daemon.control import Control
 from loopwright.daemon.declared import DaemonFolder
@@ -26,12 +27,18 @@ from loopwright.daemon.flushing import until_recorded
 from loopwright.daemon.lakes import Logs
 from loopwright.daemon.presence import Facts, Presence
 from loopwright.daemon.project import DaemonProject
+from loopwright.daemon.routes import Routes
+from loopwright.daemon.runtime_process import Command
+from loopwright.daemon.runtimes import Runtimes
 from loopwright.daemon.secrets import Secrets
+from loopwright.daemon.stages import Stages
 from loopwright.daemon.supervision import Supervised
 from loopwright.daemon.watching import Marks, marks
 from loopwright.errors import LoopwrightError
 from loopwright.gateway.settings import Settings
+from loopwright.gateway.tally import Tally
 from loopwright.lake.capture.call_log import CallLog
+from loopwright.serving.launch import command
 
 _log = logging.getLogger("loopwright.daemon")
 _LOOK_SECONDS = 1.0
@@ -55,6 +62,10 @@ class Gateway(Protocol):
 
     def status(self) -> dict[str, Any]: ...
 
+    def in_use(self) -> frozenset[tuple[str, str]]: ...
+
+    def tallies(self, endpoint: str) -> Mapping[str, Tally]: ...
+
 
 MakeGateway = Callable[[Settings, Logs], Gateway]
 
@@ -70,6 +81,8 @@ class Daemon:
         project: DaemonProject,
         make_gateway: MakeGateway,
         detached: bool,
+        clock: Clock | None = None,
+        command: Command = command,
     ) -> None:
         self._folder, self._known, self._project = folder, known, project
         self._make_gateway, self._detached = make_gateway, detached
@@ -82,6 +95,16 @@ class Daemon:
             [sys.executable, "-P", "-m", _RECORDING, str(folder.state), str(os.getpid())],
             known.environ,
         )
+        clock = clock or SystemClock()
+        self._runtimes = Runtimes(
+            folder.path / "runtimes",
+            project.folder,
+            known.environ,
+            self._model_changed,
+            command=command,
+        )
+        self._routes = Routes(self._runtimes, Canaries(Stages(folder.canaries), clock))
+        self._models_changed = asyncio.Event()
         self._control = Control(self, self._token)
         self._port = 0
         self._changing = asyncio.Lock()
@@ -95,11 +118,12 @@ class Daemon:
         """Serve until asked to stop. Raises LoopwrightError when it cannot begin."""
         try:
             await self._begin()
-            watch = asyncio.create_task(self._watch())
+            tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep_settled())]
             await self._leaving.wait()
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
         finally:
             await self._end()
 
@@ -113,9 +137,14 @@ class Daemon:
             self._hurry.set()
         self.stop()
 
-    async def reload(self, given: Mapping[str, str]) -> None:
-        """Follow what is declared now. What cannot be followed is told, and the rest is."""
+    async def reload(self, given: Mapping[str, str], *, retry: bool = False) -> None:
+        """Follow what is declared now. What cannot be followed is told, and the rest is.
+
+        With `retry`, models that could not be loaded are tried once more.
+        """
         async with self._changing:
+            if retry:
+                self._runtimes.retry()
             if self._known.give(given):
                 self._recorder.renew()
             await self._follow()
@@ -138,6 +167,7 @@ class Daemon:
                     "running": served.running,
                     "digest": spec_digest(one),
                     "delivery": served.delivery.name if served.delivery else "",
+                    **self._routes.status(one.name),
                 }
                 for one in self._now.endpoints
                 if (served := self._now.settings.endpoints.get(one.name))
@@ -145,7 +175,8 @@ class Daemon:
             "logs": self._logs.status(),
             "unwritten": self._logs.unwritten(),
             "recorder": {"pid": self._recorder.pid, "starts": self._recorder.starts},
-            "problems": self._problems,
+            "runtimes": self._runtimes.status(),
+            "problems": {**self._problems, **self._routes.problems()},
             "traffic": self._gateway.status() if self._gateway else {},
         }
 
@@ -162,7 +193,8 @@ class Daemon:
         self._marks |= self._looked()
         lakes = await self._logs.follow(self._now.lakes)
         self._problems = {**self._now.problems, **lakes}
-        gateway = self._make_gateway(self._now.settings, self._logs)
+        self._routes.follow(self._now.wanted, {})
+        gateway = self._make_gateway(self._routes.settled(self._now.settings), self._logs)
         await gateway.start()
         self._gateway = gateway
         self._recorder.start()
@@ -180,7 +212,9 @@ class Daemon:
             self._marks |= self._looked()  # files of secrets that were not known before
             lakes = await self._logs.follow(now.lakes)
             if self._gateway:
-                await self._gateway.reload(now.settings, self._logs.by_lake)
+                self._routes.follow(now.wanted, self._tallies(now))
+                await self._gateway.reload(self._routes.settled(now.settings), self._logs.by_lake)
+                self._routes.retire(self._gateway.in_use())
             if now.lakes != self._now.lakes:
                 self._recorder.renew()
             problems = {**now.problems, **lakes}
@@ -204,16 +238,50 @@ class Daemon:
                 self.stop()
                 return
             await self._logs.look()
+            await self._step()
             again = bool(self._problems) and loop.time() - tried >= _AGAIN_SECONDS
             if again or self._looked() != self._marks:
                 tried = loop.time()
                 await self.reload({})
+
+    def _model_changed(self) -> None:
+        self._models_changed.set()
+
+    async def _keep_settled(self) -> None:
+        """Put behind endpoints what answers now, as soon as that is another than before."""
+        while True:
+            await self._models_changed.wait()
+            self._models_changed.clear()
+            async with self._changing:
+                await self._settle()
+
+    async def _step(self) -> None:
+        """What is a matter of time: canaries, and models that the last call has left."""
+        if self._gateway and self._now.wanted:
+            async with self._changing:
+                if self._routes.step(self._tallies(self._now)):
+                    await self._settle()
+                self._routes.retire(self._gateway.in_use())
+
+    async def _settle(self) -> None:
+        if self._gateway is None:
+            return
+        try:
+            settings = self._routes.settled(self._now.settings)
+            await self._gateway.reload(settings, self._logs.by_lake)
+        except LoopwrightError as error:
+            _log.error("models cannot be put behind endpoints", extra={"why": error.message})
+        self._routes.retire(self._gateway.in_use())
+
+    def _tallies(self, now: Configured) -> dict[str, Mapping[str, Tally]]:
+        return {name: self._gateway.tallies(name) for name in now.wanted} if self._gateway else {}
 
     async def _end(self) -> None:
         self._presence.leave()
         gateway, self._gateway = self._gateway, None
         if gateway:
             await self._drained(gateway)
+        await self._runtimes.stop()
         await asyncio.to_thread(self._logs.close)
         if not await until_recorded(self._folder.spool, seconds=_LAST_FLUSH_SECONDS):
             _log.warning("calls stay in the log until a daemon runs again")

@@ -5,21 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-_log = logging.getLogger("loopwright.daemon.recorder")
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _WELL_AFTER = 60.0
 """Seconds after which a child counts as having lived: the next pause is a short one again."""
 
 
 class Supervised:
-    """One child. `command` and `environ` are asked anew for every start."""
+    """One child, whose lines on stderr go to the daemon's log under `name`.
 
-    def __init__(self, command: Sequence[str], environ: Callable[[], Mapping[str, str]]) -> None:
+    `environ` is asked anew for every start, after `before` was called. `ended` is told the exit
+    code of a child that nobody asked to go, and may say for how many seconds it is to rest.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Callable[[], Mapping[str, str]],
+        *,
+        name: str = "recorder",
+        before: Callable[[], None] = lambda: None,
+        ended: Callable[[int], float | None] = lambda _: None,
+    ) -> None:
         self._command, self._environ = command, environ
+        self._before, self._ended = before, ended
+        self._log = logging.getLogger(f"loopwright.daemon.{name}")
+        self._rested = asyncio.Event()
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving = asyncio.Event()
@@ -38,10 +53,16 @@ class Supervised:
     def renew(self) -> None:
         """Have it end what it is doing and start again, with the environment of now."""
         self._terminate()
+        self._rested.set()
+
+    def retry(self) -> None:
+        """Rest no longer, if it does."""
+        self._rested.set()
 
     async def stop(self, *, seconds: float) -> None:
         """Ask it to finish; kill it when it takes longer than `seconds`."""
         self._leaving.set()
+        self._rested.set()
         if self._task is None:
             return
         self._terminate()
@@ -68,15 +89,20 @@ class Supervised:
             code = await self._live()
             if self._leaving.is_set():
                 return
+            rest = None
             if self._was_asked or time.monotonic() - began > _WELL_AFTER:
                 pause = _SHORTEST_PAUSE
-            else:
-                _log.warning("died; it is started again", extra={"code": code, "after": pause})
+            if not self._was_asked:
+                rest = self._ended(code)
+                after = pause if rest is None else rest
+                self._log.warning("died; it is started again", extra={"code": code, "after": after})
+            self._rested.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._leaving.wait(), pause)
+                await asyncio.wait_for(self._rested.wait(), pause if rest is None else rest)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _live(self) -> int:
+        self._before()
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=DEVNULL,
@@ -86,7 +112,17 @@ class Supervised:
             start_new_session=True,  # Ctrl-C in a terminal is the daemon's to handle
         )
         self.starts, self._was_asked = self.starts + 1, False
+        if self._leaving.is_set():  # since it was begun
+            self._terminate()
         assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            _log.info("%s", line.decode(errors="replace").rstrip())
+        while line := await _line(self._process.stderr):
+            self._log.info("%s", line.decode(errors="replace").rstrip())
         return await self._process.wait()
+
+
+async def _line(words: StreamReader) -> bytes:
+    """The next line; empty at the end. Of one without measure, nothing but that there was one."""
+    try:
+        return await words.readline()
+    except ValueError:
+        return b"(a line too long to keep)\n"

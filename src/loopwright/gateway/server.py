@@ -115,7 +115,7 @@ class GatewayServer:
     def tallies(self, endpoint: str) -> dict[str, Tally]:
         """How the models behind an endpoint have done since each came to stand there."""
         served = self._serving.endpoints.get(endpoint)
-        return {one.upstream.model: one.tally for one in served.pool.targets} if served else {}
+        return dict(served.tallies) if served else {}
 
     def status(self) -> dict[str, Any]:
         """What a person asks of a running gateway. No keys."""

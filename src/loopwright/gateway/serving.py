@@ -7,7 +7,7 @@ is resting) goes over to the next one where its settings did not change.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from loopwright.gateway.limits import EndpointLimits
 from loopwright.gateway.listening import is_loopback
 from loopwright.gateway.principals import Principals
 from loopwright.gateway.settings import Endpoint, Settings
+from loopwright.gateway.tally import Tally
 from loopwright.gateway.upstreams import Pool, Target
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Served:
     pool: Pool
     limits: EndpointLimits
     log: CallLog | None
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    """Of every model that stood behind it, by the name it was asked by."""
 
     def status(self) -> dict[str, Any]:
         return {
@@ -119,7 +122,7 @@ def make_ready(
 
 def _served(endpoint: Endpoint, logs: Mapping[str, CallLog], before: Served | None) -> Served:
     kept = {target.upstream: target for target in before.pool.targets} if before else {}
-    tallies = {target.upstream.model: target.tally for target in kept.values()}
+    tallies = dict(before.tallies) if before else {}
     targets = [
         kept.get(upstream) or Target(upstream, tally=tallies.get(upstream.model))
         for upstream in endpoint.upstreams
@@ -130,4 +133,6 @@ def _served(endpoint: Endpoint, logs: Mapping[str, CallLog], before: Served | No
         else EndpointLimits(endpoint)
     )
     delivery = endpoint.delivery
-    return Served(endpoint, Pool(targets), limits, logs.get(delivery.lake) if delivery else None)
+    tallies |= {target.upstream.model: target.tally for target in targets}
+    log = logs.get(delivery.lake) if delivery else None
+    return Served(endpoint, Pool(targets), limits, log, tallies)

@@ -74,6 +74,24 @@ class ServedAdapter(ABC):
         yield from forbidden(self.least, self.doing, self.places, target)
         yield from self.opinions(target)
 
+    def declared(self, target: Target, spec: Mapping[str, Any]) -> Declared:
+        """What the daemon is to read."""
+        folder = self.places.text(target.base_dir)
+        return Declared(target.address.name, target.owner, spec, folder)
+
+    def edited(
+        self, target: Target, held: Declared | None, changes: Sequence[FieldChange], key: str
+    ) -> Declared:
+        """The declaration after a change of these fields."""
+        del key
+        desired = sent(target.spec)
+        return self.declared(target, edited(held.spec, desired, changes) if held else desired)
+
+    def judged(self, declared: Declared, status: Status, operation: Operation) -> Operation:
+        """What the daemon does with it, once it follows without trouble: done, or under way."""
+        del declared, status
+        return operation
+
     def needs_daemon(self, declared: Declared) -> bool:
         del declared
         return self.starts
@@ -106,7 +124,7 @@ class ServedAdapter(ABC):
                     action="create",
                     hint=f"take it over with `loopwright adopt {target.address}`",
                 )
-            self._declare(target, _sent(target.spec))
+            self._declare(target, self.declared(target, sent(target.spec)))
             return self._brought_on(target, Operation(key, external_id=name))
 
     def update(
@@ -115,8 +133,7 @@ class ServedAdapter(ABC):
         with explained(target.address, "update"):
             must_be(self.least, self.doing, self.places)
             held = self.shelf.get(observed.external_id)
-            desired = _sent(target.spec)
-            self._declare(target, edited(held.spec, desired, changes) if held else desired)
+            self._declare(target, self.edited(target, held, changes, key))
             return self._brought_on(target, Operation(key, external_id=target.address.name))
 
     def delete(self, target: Target, observed: Observed, key: str) -> Operation:
@@ -147,10 +164,9 @@ class ServedAdapter(ABC):
                 self.shelf.put(replace(held, owner=target.owner))
         return Operation(key, external_id=observed.external_id)
 
-    def _declare(self, target: Target, spec: Mapping[str, Any]) -> None:
+    def _declare(self, target: Target, declared: Declared) -> None:
         self.before(target)
-        folder = self.places.text(target.base_dir)
-        self.shelf.put(Declared(target.address.name, target.owner, spec, folder))
+        self.shelf.put(declared)
 
     def _observed(
         self, target: Target, external_id: str | None, status: Status | None
@@ -172,7 +188,8 @@ class ServedAdapter(ABC):
             return operation
         if status and (why := self.trouble(held, status)):
             return operation.with_status(OperationStatus.FAILED, message=why)
-        return replace(operation, outputs=self.told(held, status or None).outputs)
+        operation = replace(operation, outputs=self.told(held, status or None).outputs)
+        return self.judged(held, status, operation) if status else operation
 
 
 def edited(
@@ -184,5 +201,5 @@ def edited(
     return kept | {name: value for name, value in desired.items() if name in named}
 
 
-def _sent(spec: Mapping[str, Any]) -> dict[str, Any]:
+def sent(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in spec.items() if name not in _UNTOLD}

@@ -44,11 +44,14 @@ class Serving:
         except DaemonError as error:
             return self._mute(error)
 
-    def followed(self) -> Status | None:
-        """The status once a daemon has read what is declared; None while none serves."""
+    def followed(self, *, retry: bool = False) -> Status | None:
+        """The status once a daemon has read what is declared; None while none serves.
+
+        With `retry` it tries once more what it could not load.
+        """
         client = DaemonClient.of(self.folder.path)
         try:
-            return client.reload(self._secrets()) if client else None
+            return client.reload(self._secrets(), retry=retry) if client else None
         except DaemonError as error:
             return self._mute(error)
 
