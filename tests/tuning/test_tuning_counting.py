@@ -44,6 +44,7 @@ def test_counts_are_those_worked_out_by_hand(
 def test_warm_up_and_checkpoints_follow_the_length_of_the_run() -> None:
     assert parse({}, "full").warmup(100) == 3
     assert parse({"warmupSteps": 200}, "full").warmup(100) == 100
-    assert parse({}, "full").checkpoint_every(300) == 30
+    assert parse({}, "full").checkpoint_every(300) == 50
+    assert parse({}, "full").checkpoint_every(1_500) == 150
     assert parse({}, "full").checkpoint_every(100_000) == 200
     assert parse({"checkpointSteps": 7}, "full").checkpoint_every(300) == 7

@@ -179,7 +179,7 @@ KNOBS: tuple[Knob, ...] = (
         "checkpointSteps",
         "integer",
         None,
-        "Steps between two checkpoints; default: a tenth of the run, at most 200.",
+        "Steps between two checkpoints; default: a tenth of the run, 50 to 200.",
         low=1,
         high=10_000_000,
     ),
@@ -281,7 +281,7 @@ class Hyperparameters:
 
     def checkpoint_every(self, steps: int) -> int:
         """Steps between two checkpoints in a run of `steps`."""
-        return self.checkpoint_steps or min(200, max(1, math.ceil(steps / 10)))
+        return self.checkpoint_steps or min(200, max(50, math.ceil(steps / 10)))
 
 
 def parse(

@@ -103,7 +103,7 @@ def _attempt(
         _follow(child, Tail(folder / METRICS), on_progress, stop)
     finally:
         _end(child)
-    _judge(child.returncode, settings, kills)
+    _judge(child.returncode, settings, kills, asked=stop.is_set())
 
 
 def _follow(
@@ -135,7 +135,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _judge(code: int, settings: RunSettings, kills: Kills) -> None:
+def _judge(code: int, settings: RunSettings, kills: Kills, *, asked: bool) -> None:
     """Turn the end of a child into nothing (a result is there) or an error."""
     folder = settings.run_folder
     if Tuned.read(folder / RESULT) is not None:
@@ -143,11 +143,11 @@ def _judge(code: int, settings: RunSettings, kills: Kills) -> None:
     if (failure := read_failure(folder / FAILURE)) is not None:
         raise failure
     step = Tail(folder / METRICS).read().step
-    if code in (STOPPED, -SIGTERM):
+    if asked:
         raise TuningStopped(f"training was stopped at step {step}", hint="it can be resumed")
     if kills.more_than_then():
         raise out_of_memory(settings.hyperparameters, step=step)
-    if code < 0 or settings.engine != "local":
+    if code < 0 or code == STOPPED or settings.engine != "local":
         raise TuningCut(
             f"the training process ended without a word at step {step} ({_ending(code)})",
             hint="it goes on from its last checkpoint when it is started again; when this comes "

@@ -17,7 +17,7 @@ from loopwright.tuning.training import checkpoints
 from loopwright.tuning.training.batches import EpochSampler, Items
 from loopwright.tuning.training.reporting import Reporting
 
-_POINTS = 200
+_POINTS = 100
 _MOST_STEPS_BETWEEN_POINTS = 50
 
 
