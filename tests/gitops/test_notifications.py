@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from watch_bench import START, Bench, dataset, endpoint, job, lake, provider, resource
+from watch_bench import START, Bench, dataset, endpoint, job, lake, provider, resource, suite
 
 from loopwright.engine.apply import Applied
 from loopwright.gitops.conditions import Cause, Level, gathered, of_pass, steady
@@ -117,13 +116,6 @@ def test_a_world_that_cannot_be_looked_at_is_one_cause(bench: Bench) -> None:
     bench.watch(3600, interval=60)
     assert [event for event, _ in bench.told()] == ["failed", "resolved"]
     assert bench.external_id("Lake", "main")
-
-
-def suite() -> str:
-    scored = {"name": "n", "dataset": "Dataset/d", "method": "exactMatch"}
-    spec = {"capabilities": [{"name": "c", "datasets": [scored]}]}
-    kind = {"apiVersion": "loopwright.dev/v1alpha1", "kind": "EvalSuite", "metadata": {"name": "s"}}
-    return json.dumps({**kind, "spec": spec})
 
 
 def test_a_promotion_and_a_refused_candidate_are_told(bench: Bench) -> None:

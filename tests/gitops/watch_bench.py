@@ -64,6 +64,13 @@ def endpoint(name: str = "chat", **spec: Any) -> str:
     return resource("Endpoint", name, **{"type": "custom", "model": {"base": "tiny"}} | spec)
 
 
+def suite() -> str:
+    scored = {"name": "n", "dataset": "Dataset/d", "method": "exactMatch"}
+    spec = {"capabilities": [{"name": "c", "datasets": [scored]}]}
+    kind = {"apiVersion": "loopwright.dev/v1alpha1", "kind": "EvalSuite", "metadata": {"name": "s"}}
+    return json.dumps({**kind, "spec": spec})
+
+
 @dataclass
 class Script:
     """A pace in virtual time: runs what was planned for a moment, and ends at the end."""

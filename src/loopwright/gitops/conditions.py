@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+from loopwright.clock import from_text
 from loopwright.engine.applied import Applied
 from loopwright.gitops.declaring import Problem
-from loopwright.planning.change import Action, Change, DriftClass, Obstacle
+from loopwright.planning.change import DriftClass, Obstacle
+from loopwright.planning.decisions import decisions
 from loopwright.planning.plan import Plan
 from loopwright.resources.address import Address
 from loopwright.state.records import Record
@@ -95,9 +99,14 @@ def of_problems(problems: Iterable[Problem]) -> Iterator[tuple[Cause, str]]:
         yield Cause("failed", _PROBLEMS[problem.what], detail), ""
 
 
-def promotions(applied: Applied) -> Iterator[Change]:
-    """What took over in this pass."""
-    return (change for change in applied.done if change.action is Action.PROMOTE)
+def promotions(
+    records: Mapping[Address, Record], since: datetime
+) -> Iterator[tuple[Address, Mapping[str, Any]]]:
+    """What took over at or after a moment, whichever pass saw it through: the decisions."""
+    for address, record in records.items():
+        for decided in decisions(record):
+            if decided["decision"] == "promoted" and from_text(decided["at"]) >= since:
+                yield address, decided
 
 
 def _with(plan: Plan, obstacle: Obstacle) -> dict[Address, str]:

@@ -57,6 +57,11 @@ class Reporter:
     _of_drift: list[Found] = field(default_factory=list)
     _ended: list[str] = field(default_factory=list)
     _said: dict[str, str] = field(default_factory=dict)
+    _promoted: set[tuple[Address, str]] = field(default_factory=set)
+    _began: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock.now()
 
     def looked(self, manifests: LastGood, *, is_new: bool) -> None:
         """After a look at the source."""
@@ -96,10 +101,13 @@ class Reporter:
         self.status.running = {at: v for at, v in self.status.running.items() if at in running}
         self._note_level(passed, records)
         self._say_pass(passed)
-        for change in conditions.promotions(passed.applied):
-            text = f"{change.revision} promoted: {change.reason}"
-            message = self.notifications.promoted(text, str(change.address), good.revision.commit)
-            self.send(message, tuple(good.declared.project.notifications))
+        for address, decided in conditions.promotions(records, self._began):
+            if (address, decided["at"]) not in self._promoted:
+                self._promoted.add((address, decided["at"]))
+                facts = "; ".join(decided.get("facts", ())) or "no gate"
+                text = f"v{decided.get('revision', '?')} promoted: {facts}"
+                message = self.notifications.promoted(text, str(address), good.revision.commit)
+                self.send(message, tuple(good.declared.project.notifications))
 
     def event(self, event: Event) -> None:
         """An engine event: a sign of life, and maybe progress."""
