@@ -215,3 +215,50 @@ def test_the_hub_is_asked_once_what_a_branch_is(
     for _ in range(2):
         assert pin("org/name", project=tmp_path, environ=environ, pins=pins) == f"org/name@{OLD}"
     assert asked == [("org/name", "main")]
+
+
+def test_the_hubs_own_client_finds_the_same_snapshot(tmp_path: Path, pins: Pins) -> None:
+    from huggingface_hub import snapshot_download
+
+    home = tmp_path / "home"
+    cached(home, "org/name", commit=OLD, content=b"old")
+    base = found("org/name", tmp_path, pins, environ={"HF_HOME": str(home)})
+    theirs = snapshot_download("org/name", cache_dir=home / "hub", local_files_only=True)
+    assert base.folder == Path(theirs)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_job_fetches_what_is_missing_and_nothing_else(
+    tmp_path: Path, pins: Pins, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    home, asked = tmp_path / "home", []
+    cached(home, "org/name", commit=OLD, content=b"old")
+    blob = home / "hub" / "models--org--name" / "blobs" / b"old".hex()
+    whole = blob.read_bytes()
+    blob.write_bytes(whole[:-1])  # a download that was cut
+
+    def download(repository: str, **options: object) -> str:
+        asked.append((repository, options))
+        blob.write_bytes(whole)
+        return str(home / "hub" / "models--org--name" / "snapshots" / OLD)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    environ = {"HF_HOME": str(home), "HF_TOKEN": "secret"}
+    with pytest.raises(ModelError, match="is not in the cache"):
+        found("org/name", tmp_path, pins, environ=environ)
+    base = found(
+        "org/name", tmp_path, pins, environ=environ, download=True, trust_remote_code=trusted
+    )
+    ((repository, options),) = asked
+    assert (repository, options["revision"], base.revision) == ("org/name", OLD, OLD)
+    assert options["cache_dir"] == home / "hub"
+    patterns = options["allow_patterns"]
+    assert isinstance(patterns, list)
+    assert ("*.py" in patterns) is trusted
+    assert not [one for one in patterns if one.endswith((".bin", ".pt"))]
+
+
+def test_a_base_without_a_tokenizer_is_refused(tmp_path: Path, pins: Pins) -> None:
+    (make_light_base(tmp_path / "a") / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="has no tokenizer"):
+        found("a", tmp_path, pins)

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loopwright.errors import ModelError
-from loopwright.models.contents import deciding_files, has_own_code, refuse_custom_code
+from loopwright.models.contents import (
+    deciding_files,
+    has_own_code,
+    has_tokenizer,
+    refuse_custom_code,
+)
 from loopwright.models.digests import content_digest
 from loopwright.models.hub import Hub, HubName
 from loopwright.models.pins import Pins
@@ -61,6 +66,10 @@ def resolve(
             hint="declare it as a Model with its base in spec.base, and refer to that",
         )
     read_json(folder / CONFIG)
+    if not has_tokenizer(folder):
+        raise ModelError(
+            f"{reference} has no tokenizer in {folder}", hint="save it there: save_pretrained"
+        )
     refuse_custom_code(folder, trusted=trust_remote_code)
     return Base(
         reference=reference,
@@ -106,21 +115,22 @@ def _found(
         return folder, ""
     name, hub = _hub_name(reference, project), Hub(environ)
     commit = _commit(name, hub, pins)
-    if (snapshot := hub.snapshot(name, commit)) and not download:
-        return snapshot, commit
-    if snapshot and _is_whole(snapshot):
+    snapshot = hub.snapshot(name, commit)
+    if snapshot and _is_whole(snapshot, code=code):
         return snapshot, commit
     if not download:
         raise hub.missing(name, commit)
     return hub.download(name, commit, code=code), commit
 
 
-def _is_whole(snapshot: Path) -> bool:
-    """Whether a download into the cache came to its end."""
+def _is_whole(snapshot: Path, *, code: bool) -> bool:
+    """Whether what is in the cache can be used: a download may have been cut, or left code out."""
     try:
-        return parameter_count(snapshot) > 0
+        parameter_count(snapshot)
     except ModelError:
         return False
+    has_code = any(snapshot.glob("*.py")) or not (code and has_own_code(snapshot))
+    return has_tokenizer(snapshot) and has_code
 
 
 def _local_folder(reference: str, project: Path) -> Path | None:

@@ -44,6 +44,16 @@ _DECIDING = frozenset(
         "vocab.txt",
     }
 )
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+    "tiktoken.model",
+)
 _TEMPLATES = "additional_chat_templates"
 _KEPT = frozenset({"loss.svg", "loss.png", "metrics.jsonl", "curve.json"})
 _LICENCES = ("LICENSE", "LICENCE", "NOTICE", "USAGE_POLICY")
@@ -91,6 +101,11 @@ def refuse_custom_code(folder: Path, *, trusted: bool) -> None:
                 "which no digest of it covers",
                 hint="copy the code into the model's folder and name it there",
             )
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether any of the files is there that a tokenizer is made from."""
+    return any((folder / name).is_file() for name in _TOKENIZERS)
 
 
 def has_own_code(folder: Path) -> bool:

@@ -99,7 +99,10 @@ def _shapes(path: Path) -> Iterator[list[int]]:
         ) from error
 
 
-_FORM = "a model folder has config.json, safetensors weights and a tokenizer"
+_FORM = (
+    "a model folder has config.json, weights as safetensors and a tokenizer; weights in pickles "
+    "are not loaded"
+)
 _CONVERT = (
     "where you trust them, convert them with transformers: AutoModelForCausalLM"
     ".from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
