@@ -6,16 +6,17 @@ import asyncio
 import json
 import re
 import stat
+from collections.abc import Iterable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from loopwright.evaluation.reports.html import Extra, page, write
+from loopwright.evaluation.results import EvaluationResult, ItemRecord
 from support.chromium import Tab, binary, tab
-from support.evaluations import EVALUATED, HOSTILE, an_evaluation
+from support.evaluations import HOSTILE, an_evaluation
 
 CURVE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><script>curve(1)</script></svg>'
 
@@ -136,6 +137,9 @@ CUT = """
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
+EVERYWHERE = [(w, d) for w in (400, 480, 640, 800, 900, 1024, 1280, 1600) for d in (False, True)]
+
+
 async def _looks_right(seen: Tab, width: int, *, dark: bool) -> None:
     await seen.look(width=width, dark=dark)
     at = f"{width} px, {'dark' if dark else 'light'}"
@@ -184,18 +188,23 @@ async def _choose(seen: Tab, field: str, value: str) -> None:
     )
 
 
-def _in_browser(folder: Path, items: int, **views: Any) -> None:
+def _in_browser(
+    folder: Path,
+    result: EvaluationResult,
+    records: list[ItemRecord],
+    looks: Iterable[tuple[int, bool]],
+) -> None:
     binary()
-    result, records = an_evaluation(items=items)
     path = folder / "report.html"
     write(result, records, path, extra=Extra(loss_curve=CURVE))
-    imperfect = sum(record.answers[EVALUATED].score < 100 for record in records)
+    main = result.subjects[0].label
+    imperfect = sum(record.answers[main].score < 100 for record in records)
 
     async def look() -> None:
         async with tab(folder) as seen:
             await seen.look(width=1200)
             await seen.open(path)
-            for width, dark in views["looks"]:
+            for width, dark in looks:
                 await _looks_right(seen, width, dark=dark)
             await _works(seen, len(records), imperfect)
 
@@ -203,12 +212,35 @@ def _in_browser(folder: Path, items: int, **views: Any) -> None:
 
 
 def test_a_browser_shows_it_without_overflow_in_readable_colours(tmp_path: Path) -> None:
-    _in_browser(tmp_path, 400, looks=[(400, False), (1600, True)])
+    _in_browser(tmp_path, *an_evaluation(), [(400, False), (1600, True)])
 
 
 @pytest.mark.slow
 def test_a_browser_shows_it_at_every_width_in_both_schemes_with_10_000_items(
     tmp_path: Path,
 ) -> None:
-    looks = [(w, d) for w in (400, 480, 640, 800, 900, 1024, 1280, 1600) for d in (False, True)]
-    _in_browser(tmp_path, 10_000, looks=looks)
+    _in_browser(tmp_path, *an_evaluation(items=10_000), EVERYWHERE)
+
+
+@pytest.mark.slow
+def test_a_browser_shows_long_names_and_many_capabilities(tmp_path: Path) -> None:
+    result, records = an_evaluation()
+    names = {
+        subject.label: f"some-organisation/A-Model-With-A-Very-Long-Name-{n}B-Instruct@refs/pr/{n}"
+        for n, subject in enumerate(result.subjects)
+    }
+    found = [*result.subjects[0].capabilities.values()] * 3
+    many = {f"能力 {n} of a suite with many of them": score for n, score in enumerate(found)}
+    result = replace(
+        result,
+        subjects=[
+            replace(s, label=names[s.label], capabilities={**s.capabilities, **many})
+            for s in result.subjects
+        ],
+        comparisons=[replace(c, other=names[c.other]) for c in result.comparisons],
+    )
+    renamed = [
+        replace(record, answers={names[label]: a for label, a in record.answers.items()})
+        for record in records
+    ]
+    _in_browser(tmp_path, result, renamed, EVERYWHERE)
