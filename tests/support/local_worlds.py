@@ -98,12 +98,13 @@ class LocalWorld:
     lineage: str = LINEAGE
     datasets: str | None = None
     keys: int = 0
+    keep_models: int | None = None
 
     @property
     def provider(self) -> LocalProvider:
         context = ProviderContext(
             name="here",
-            connection=Connection(datasets=self.datasets),
+            connection=Connection(datasets=self.datasets, keepModels=self.keep_models),
             project_dir=self.folder,
             state_dir=self.folder / ".loopwright" / "default",
             clock=SystemClock(),

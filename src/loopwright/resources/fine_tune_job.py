@@ -58,7 +58,9 @@ class FineTuneJobSpec(SeriesSpec):
         examples=["Dataset/router-sft@3"],
     )
     validation: Validation | None = Field(
-        None, description="Held-out data.", examples=[{"percentage": 5}]
+        None,
+        description="Held-out data. Default: the split that the dataset version has of its own.",
+        examples=[{"percentage": 5}],
     )
     hyperparameters: dict[str, int | float | bool | str] = Field(
         default_factory=dict,
@@ -71,8 +73,9 @@ class FineTuneJobSpec(SeriesSpec):
         1,
         ge=1,
         le=10,
-        description="How many models of a run are kept: the last, and beside it those of the "
-        "checkpoints before it, newest first.",
+        description="How many models of a run are kept: the one that is registered, and under it, "
+        "as `checkpoints/step-N`, those of the newest checkpoints before it. Each of these is a "
+        "model folder that a Model can import.",
         examples=[3],
     )
     engine: Annotated[Literal["local", "accelerate"], COSMETIC] = Field(

@@ -30,6 +30,7 @@ class LocalFactory:
         "Dataset": Capabilities(idempotency=Idempotency.TOKEN),
         "Export": Capabilities(idempotency=Idempotency.TOKEN),
         "Model": Capabilities(idempotency=Idempotency.TOKEN, updatable=frozenset({"description"})),
+        "FineTuneJob": Capabilities(idempotency=Idempotency.TOKEN, estimates_planned=True),
         "BatchInference": Capabilities(idempotency=Idempotency.TOKEN, estimates_planned=True),
         "EvalRun": Capabilities(idempotency=Idempotency.TOKEN, estimates_planned=True),
         "Endpoint": Capabilities(idempotency=Idempotency.TOKEN),

@@ -16,6 +16,7 @@ from loopwright.providers.local.delivery import DeliveryAdapter
 from loopwright.providers.local.endpoint import EndpointAdapter
 from loopwright.providers.local.eval_run import EvalRunAdapter
 from loopwright.providers.local.export import ExportAdapter
+from loopwright.providers.local.fine_tune_job import FineTuneJobAdapter
 from loopwright.providers.local.lake import LakeAdapter
 from loopwright.providers.local.lake_place import is_made_here, open_lake
 from loopwright.providers.local.model import ModelAdapter
@@ -52,6 +53,7 @@ class LocalProvider:
             "Dataset": DatasetAdapter(self.places, able["Dataset"]),
             "Export": ExportAdapter(self.places, able["Export"], StoreAccess.of(context)),
             "Model": ModelAdapter(self.places, able["Model"]),
+            "FineTuneJob": FineTuneJobAdapter(self.places, able["FineTuneJob"]),
             "BatchInference": BatchInferenceAdapter(self.places, able["BatchInference"]),
             "EvalRun": EvalRunAdapter(self.places, able["EvalRun"]),
             "Endpoint": EndpointAdapter(self.places, able["Endpoint"]),

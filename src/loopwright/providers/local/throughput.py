@@ -39,12 +39,16 @@ class Throughput:
         Between the fastest and the slowest run there was, and half as much again either way:
         a machine is not always as busy.
         """
-        rates = sorted(self._load().get(key, []))
-        if not rates:
+        rates, middle = sorted(self._load().get(key, [])), self.typical(key)
+        if middle is None:
             return None
-        middle = rates[len(rates) // 2]
         fastest, slowest = rates[-1] * _SPREAD, rates[0] / _SPREAD
         return Range(units.likely / middle, units.low / fastest, units.high / slowest)
+
+    def typical(self, key: str) -> float | None:
+        """The middle one of the rates; None while there is none."""
+        rates = sorted(self._load().get(key, []))
+        return rates[len(rates) // 2] if rates else None
 
     def _load(self) -> dict[str, list[float]]:
         try:

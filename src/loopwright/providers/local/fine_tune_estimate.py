@@ -1,0 +1,164 @@
+"""What a FineTuneJob would do: rows and steps counted, time by earlier runs on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from loopwright.errors import LoopwrightError
+from loopwright.models.served import base_of
+from loopwright.providers.base import Estimate, Range, Resolved, Target
+from loopwright.providers.local.places import Places
+from loopwright.providers.local.registered import registry_of
+from loopwright.providers.local.throughput import Throughput
+from loopwright.providers.local.training_sources import resolved_base
+from loopwright.tuning.counting import Counts, count
+from loopwright.tuning.hyperparameters import Hyperparameters, parse
+
+_NO_ROWS = "what it trains on is not there yet"
+_BUILTIN = "is for demonstrations and tests"
+_TOKENS = Range(1.0, 0.6, 1.7)
+"""Tokens of the base's own tokenizer, for each that the recorded calls counted."""
+_TOKENS_A_ROW = Range(250, 50, 1_000)
+_START_SECONDS = Range(15, 5, 60)
+_STEP_SECONDS = Range(0.08, 0.03, 0.3)
+"""What every step costs beside the arithmetic, on a CPU."""
+_FLOPS_A_PARAMETER = {"full": 6, "lora": 4.5}
+_FLOPS_A_SECOND = {"cpu": Range(3e10, 8e9, 1.5e11), "gpu": Range(8e13, 1.5e13, 4e14)}
+_ENDS = ("low", "likely", "high")
+
+
+def throughput_key(base_digest: str, method: str, device: str) -> str:
+    """Under which the speed of a run is remembered, tokens a second."""
+    return f"train/{base_digest[:23]}/{method}/{device}"
+
+
+def tokenizer_key(base_digest: str) -> str:
+    """Under which is remembered how a base's own tokens compare with those of recorded calls."""
+    return f"tokens/{base_digest[:23]}"
+
+
+def estimate_of(target: Target, places: Places) -> Estimate:
+    """Raises HyperparameterError; without a dataset there are no numbers, but a note."""
+    hyperparameters = parse(target.spec["hyperparameters"], target.spec["method"])
+    notes = list(_notes(target))
+    found = target.inputs.get("dataset")
+    rows = _rows(found) if found else None
+    if found is None or rows is None:
+        return Estimate(notes=(_NO_ROWS, *notes))
+    digest, parameters = _start(target, places)
+    speeds = Throughput(places.throughput)
+    tokens = _tokens(found, rows, speeds, digest)
+    counts = {end: _count(target, rows, tokens, hyperparameters, end) for end in _ENDS}
+    trained = Range(*(float(counts[end].tokens) for end in ("likely", "low", "high")))
+    steps = Range(*(float(counts[end].steps) for end in ("likely", "low", "high")))
+    device = device_of(places)
+    seconds = speeds.seconds(throughput_key(digest, hyperparameters.method, device), trained)
+    if seconds is not None:
+        seconds += Range(_START_SECONDS.low, _START_SECONDS.low, _START_SECONDS.likely)
+    elif parameters:
+        seconds = _guess(parameters, hyperparameters.method, trained, steps, device)
+        notes.append("its time is a rough guess by the size of the model: no run of it here yet")
+    else:
+        notes.append("how long it takes is not known: the base model is not on this machine yet")
+    price = float(places.prices.get("trainingPerMillionTokens", 0)) / 1_000_000
+    return Estimate(
+        rows=_whole(rows),
+        tokens=_whole(trained),
+        steps=steps,
+        hours=_scaled(seconds, 1 / 3600) if seconds else None,
+        cost=_scaled(trained, price),
+        currency=str(places.prices.get("currency", "")),
+        notes=tuple(notes),
+    )
+
+
+def device_of(places: Places) -> str:
+    """`cpu` or `gpu`, as far as can be seen without loading anything."""
+    said = places.settings.training.device
+    if said == "auto":
+        return "gpu" if Path("/dev/nvidia0").exists() else "cpu"
+    return "cpu" if said == "cpu" else "gpu"
+
+
+def _notes(target: Target) -> Iterator[str]:
+    base = str(target.spec.get("base", ""))
+    if base.startswith("builtin:"):
+        yield f"{base} {_BUILTIN}"
+
+
+def _rows(found: Resolved) -> Range | None:
+    """Training rows: of the version that is there, or that the plan makes first."""
+    if found.planned and found.planned.rows:
+        kept = 1.0 - float(found.spec.get("split", {}).get("validation", 0))
+        return _scaled(found.planned.rows, kept)
+    rows = found.outputs.get("trainRows")
+    return None if rows is None else Range.exact(float(rows))
+
+
+def _tokens(found: Resolved, rows: Range, speeds: Throughput, digest: str) -> Range:
+    """Tokens of one pass over those rows, by the base's own tokenizer."""
+    counted: Range | None = None
+    if found.planned:
+        kept = 1.0 - float(found.spec.get("split", {}).get("validation", 0))
+        counted = _scaled(found.planned.tokens, kept) if found.planned.tokens else None
+    elif found.outputs.get("tokens"):
+        share = rows.likely / max(1, found.outputs["rows"])
+        counted = Range.exact(found.outputs["tokens"] * share)
+    if counted is None or not counted.high:
+        return Range(*(getattr(rows, end) * getattr(_TOKENS_A_ROW, end) for end in _LIKELY_FIRST))
+    known = speeds.typical(tokenizer_key(digest))
+    ratio = Range(known, known * 0.9, known * 1.1) if known else _TOKENS
+    return Range(*(getattr(counted, end) * getattr(ratio, end) for end in _LIKELY_FIRST))
+
+
+_LIKELY_FIRST = ("likely", "low", "high")
+
+
+def _count(
+    target: Target, rows: Range, tokens: Range, hyperparameters: Hyperparameters, end: str
+) -> Counts:
+    validation = target.spec.get("validation") or {}
+    return count(
+        round(getattr(rows, end)),
+        round(getattr(tokens, end)),
+        hyperparameters,
+        validation_percentage=validation.get("percentage", 0),
+        processes=target.spec["processes"],
+    )
+
+
+def _start(target: Target, places: Places) -> tuple[str, int]:
+    """Digest and size of what is trained; nothing where it is not on this machine yet."""
+    try:
+        if "base" in target.spec:
+            base = resolved_base(target, places)
+            return base.digest, base.parameters
+        outputs, registry = target.inputs["model"].outputs, registry_of(places)
+        model = registry.get(outputs["model"], outputs["version"])
+        if model.kind == "full":
+            return model.digest, model.parameters
+        base = base_of(model, registry=registry, project=places.project, environ=places.environ)
+        return base.digest, base.parameters
+    except (LoopwrightError, KeyError):
+        return "", 0
+
+
+def _guess(parameters: int, method: str, tokens: Range, steps: Range, device: str) -> Range:
+    """By the arithmetic of the model alone, on a machine that nobody has measured."""
+    work, speed = parameters * _FLOPS_A_PARAMETER[method], _FLOPS_A_SECOND[device]
+    return Range(
+        _START_SECONDS.likely
+        + tokens.likely * work / speed.likely
+        + steps.likely * _STEP_SECONDS.likely,
+        _START_SECONDS.low + tokens.low * work / speed.high + steps.low * _STEP_SECONDS.low,
+        _START_SECONDS.high + tokens.high * work / speed.low + steps.high * _STEP_SECONDS.high,
+    )
+
+
+def _scaled(found: Range, factor: float) -> Range:
+    return Range(found.likely * factor, found.low * factor, found.high * factor)
+
+
+def _whole(found: Range) -> Range:
+    return Range(round(found.likely), round(found.low), round(found.high))

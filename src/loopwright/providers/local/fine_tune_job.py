@@ -1,0 +1,188 @@
+"""The FineTuneJob adapter: supervised fine-tuning on this machine, registered as a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+
+from loopwright.errors import LoopwrightError, PermanentError
+from loopwright.providers.base import (
+    Estimate,
+    LastRun,
+    Observed,
+    Operation,
+    Opinion,
+    Severity,
+    Target,
+)
+from loopwright.providers.local.job_adapter import JobAdapter, refusal
+from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.refusing import explained
+from loopwright.providers.local.registered import (
+    is_registered,
+    model_receipts,
+    registry_of,
+    told_now,
+)
+from loopwright.providers.local.training_sources import (
+    base_pin,
+    resolved_base,
+    rows_arguments,
+    start_arguments,
+)
+from loopwright.providers.local.unfinished import Unfinished
+from loopwright.tuning.hyperparameters import HyperparameterError, parse
+
+_EXTRA = ("torch", "transformers", "peft", "trl")
+
+
+class FineTuneJobAdapter(JobAdapter):
+    """Fine-tune jobs; the external id is the revision that is registered, `name@N`."""
+
+    def receipts(self, target: Target) -> Receipts:
+        del target
+        return model_receipts(self.places)
+
+    def is_there(self, receipt: Receipt) -> bool:
+        return is_registered(receipt.external_id, self.places)
+
+    def create(self, target: Target, key: str) -> Operation:
+        """Begin to train, or go on. Raises PermanentError when the model's name is another's."""
+        with explained(target.address, "create"):
+            name, spec = target.address.name, target.spec
+            registry = registry_of(self.places)
+            holder = registry.owner(name)
+            if holder not in (None, target.owner):
+                raise PermanentError(
+                    f"the model {name} belongs to {holder}",
+                    address=str(target.address),
+                    hint="give the job a name that no model has",
+                )
+            return self.begin(
+                target,
+                key,
+                task="fine_tune",
+                external_id=f"{name}@{registry.next_version(name)}",
+                arguments={
+                    "name": name,
+                    "start": start_arguments(target, self.places),
+                    "rows": rows_arguments(target),
+                    **{field: spec[field] for field in _TAKEN},
+                },
+            )
+
+    def delete(self, target: Target, observed: Observed, key: str) -> Operation:
+        """Remove every revision that this job registered; their numbers stay used."""
+        with explained(target.address, "delete"):
+            registry, receipts = registry_of(self.places), self.receipts(target)
+            ours = {found.external_id for found in receipts.owned(target.owner)}
+            for label in sorted(ours | {observed.external_id}):
+                name, _, number = label.rpartition("@")
+                if number.isdigit() and registry.owner(name) in (None, target.owner):
+                    registry.remove(name, int(number), owner=target.owner)
+                receipts.remove(label)
+            Unfinished(self.places.unfinished).clear(target.owner)
+        return Operation(key, external_id=observed.external_id)
+
+    def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
+        """Take the name over, and every revision under it."""
+        operation = super().adopt(target, observed, key)
+        with explained(target.address, "adopt"):
+            registry_of(self.places).adopt(target.address.name, owner=target.owner)
+        return operation
+
+    def pins(self, target: Target) -> Mapping[str, str]:
+        """The weights behind the base's name; of a custom model the reference says it."""
+        return {"base": base_pin(target, self.places)} if "base" in target.spec else {}
+
+    def estimate(self, target: Target, last: LastRun | None) -> Estimate:
+        """Rows, tokens and steps by the dataset; time by earlier runs on this machine."""
+        from loopwright.providers.local.fine_tune_estimate import estimate_of
+
+        del last
+        with explained(target.address, "estimate"):
+            return estimate_of(target, self.places)
+
+    def opinions(self, target: Target) -> Iterable[Opinion]:
+        """What would keep the run from its end, as far as a plan can see."""
+        yield from _extra(target)
+        yield from _hyperparameters(target)
+        yield from self._base(target)
+        dataset = target.inputs.get("dataset")
+        line_format = dataset.spec.get("format", "sft") if dataset else "sft"
+        if line_format != "sft":
+            yield refusal(
+                target,
+                f"{target.spec['dataset']} has lines of the format {line_format}",
+                "training takes format: sft",
+            )
+
+    def _base(self, target: Target) -> Iterator[Opinion]:
+        if "base" not in target.spec:
+            return
+        try:
+            resolved_base(target, self.places)
+            return
+        except LoopwrightError as error:
+            problem = error
+        if self._is_fetched(target):
+            yield Opinion(
+                Severity.WARNING,
+                str(target.address),
+                f"the base model {target.spec['base']} is not on this machine yet: it is "
+                "downloaded first, and how large it is, is not known",
+                "fetch it beforehand with `hf download`, or name a folder",
+            )
+        else:
+            yield refusal(target, problem.message, problem.hint or "")
+
+    def _is_fetched(self, target: Target) -> bool:
+        """Whether the run itself can get a base that is not here."""
+        from loopwright.models.hub import Hub
+
+        try:
+            found = base_pin(target, self.places)
+        except LoopwrightError:
+            return False
+        is_of_hub = not found.startswith("sha256:")
+        return is_of_hub and not Hub(self.places.environ).is_offline
+
+    def _told(self, receipt: Receipt) -> Observed:
+        found = super()._told(receipt)
+        return replace(found, outputs=told_now(dict(found.outputs), self.places))
+
+
+_TAKEN = (
+    "method",
+    "hyperparameters",
+    "seed",
+    "modelsKept",
+    "engine",
+    "processes",
+    "trustRemoteCode",
+)
+"""Fields of the spec that the job takes as they are."""
+
+
+def _extra(target: Target) -> Iterator[Opinion]:
+    needed = (*_EXTRA, *(("accelerate",) if target.spec["engine"] == "accelerate" else ()))
+    if missing := [name for name in needed if find_spec(name) is None]:
+        yield refusal(
+            target,
+            f"training needs torch, transformers, peft and trl; missing here: {', '.join(missing)}",
+            "pip install 'loopwright[train]'",
+        )
+
+
+def _hyperparameters(target: Target) -> Iterator[Opinion]:
+    """Every problem at its field."""
+    dataset = target.inputs.get("dataset")
+    own_split = bool(dataset and dataset.spec.get("split", {}).get("validation"))
+    validates = bool(target.spec.get("validation")) or own_split
+    try:
+        parse(target.spec["hyperparameters"], target.spec["method"], validates=validates)
+    except HyperparameterError as error:
+        for problem in error.problems:
+            told = f"spec.hyperparameters.{problem.name}: {problem.message}"
+            yield refusal(target, told, error.hint or "")
