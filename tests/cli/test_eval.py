@@ -27,7 +27,10 @@ CURVE = '<svg xmlns="http://www.w3.org/2000/svg"><title>the loss of it</title></
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Two finished revisions of one evaluation, and the job that made the model of both."""
-    (tmp_path / "loopwright.yaml").touch()
+    (tmp_path / "rita").write_text("the-key-of-rita\n")
+    (tmp_path / "loopwright.yaml").write_text(
+        "principals: [{name: rita, role: reader, key: {file: rita}}]\n"
+    )
     revisions = []
     for number, seed in ((3, 7), (4, 8)):
         result, records = an_evaluation(items=80, seed=seed)
@@ -169,3 +172,19 @@ def test_what_is_not_there_is_named_with_what_is(evaluations: Eval, project: Pat
     code, _, err = evaluations("report", "router-eval@4")
     assert code == 1
     assert "items.jsonl" in err
+
+
+def test_a_reader_sees_scores_but_no_question(
+    evaluations: Eval, monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    monkeypatch.setenv("LOOPWRIGHT_API_KEY", "the-key-of-rita")
+    assert evaluations("show", "router-eval")[0] == 0
+    for asked in (
+        ("items", "router-eval"),
+        ("report", "router-eval"),
+        ("export", "router-eval", "--format", "inspect", "--to", str(project / "logs")),
+    ):
+        code, out, err = evaluations(*asked)
+        assert (code, out) == (1, "")
+        assert "may not read questions and answers of evaluations" in err
+    assert not (project / "logs").exists()
