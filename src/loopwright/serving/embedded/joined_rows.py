@@ -169,7 +169,7 @@ class JoinedRows:
 
     def _height(self, count: int) -> int:
         """Rows that are set up for `count`: twice as many each time, the most at last."""
-        return min(max(4, 1 << (count - 1).bit_length()), max(self._most, count))
+        return min(1 << (count - 1).bit_length(), max(self._most, count))
 
 
 def _rounded(width: int) -> int:

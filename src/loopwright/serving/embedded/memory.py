@@ -6,22 +6,26 @@ from pathlib import Path
 
 from loopwright.errors import ServingError
 
-_MIB = 1 << 20
+
+def size(count: int) -> str:
+    """Bytes as people say them."""
+    if count >= 10 << 20:
+        return f"{count / (1 << 20):,.0f} MiB"
+    return f"{count / 1024:,.0f} KiB"
 
 
 def check_room(label: str, needed: int, bound: int | None, *, on_cpu: bool) -> None:
     """Raises ServingError when weights of `needed` bytes do not fit, with the numbers."""
     if bound is not None and needed >= bound:
         raise ServingError(
-            f"{label} needs {needed // _MIB} MiB for its weights alone; "
-            f"the runtime may take {bound // _MIB} MiB",
+            f"{label} needs {size(needed)} for its weights alone; "
+            f"the runtime may take {size(bound)}",
             hint="raise runtime.memory of the Provider, or serve a smaller model",
         )
     free = available() if on_cpu else None
     if free is not None and needed > free:
         raise ServingError(
-            f"{label} needs {needed // _MIB} MiB for its weights; "
-            f"this machine has {free // _MIB} MiB free",
+            f"{label} needs {size(needed)} for its weights; this machine has {size(free)} free",
             hint="end other programs, serve a smaller model, or name a server: runtime.vllm",
         )
 

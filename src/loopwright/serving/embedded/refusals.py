@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from loopwright.serving.embedded.memory import size
+
 _INVALID = "invalid_request_error"
 
 
@@ -66,8 +68,8 @@ def too_long(context: int, prompt: int, asked: int | None) -> RefusalError:
 
 def too_large(needed: int, free: int) -> RefusalError:
     return invalid(
-        f"this call's cache would need {needed >> 20} MiB of memory, and {free >> 20} MiB are "
-        "left by the bound of this runtime. Ask for a shorter answer or raise the bound.",
+        f"this call's cache may need {size(needed)} of memory; the bound of this runtime leaves "
+        f"{size(free)}. Ask for a shorter answer or raise the bound.",
         "max_tokens",
         code="memory_bound",
     )

@@ -129,8 +129,9 @@ class Worker(threading.Thread):
                 self._do_asked()
                 news: News = []
                 self._take_in(news)
-                for label in list(self._lanes):
-                    self._work(label, Lane.step, news)
+                for label, lane in list(self._lanes.items()):
+                    if lane.generations:
+                        self._work(label, Lane.step, news)
                 self._let_adapters_go()
                 if news:
                     self._deliver(news)
@@ -235,8 +236,6 @@ class Worker(threading.Thread):
         """Bring one lane on; if the model fails, only who is in that lane hears of it."""
         loaded = self._need()
         lane = self._lane(label, loaded)
-        if not lane.generations and not newcomers:
-            return
         try:
             loaded.adapters.use(None if label == self._base else label)
             made = lane.made
