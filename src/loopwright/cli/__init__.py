@@ -87,6 +87,8 @@ def run(arguments: list[str] | None = None) -> int:
     LOOPWRIGHT_TRACEBACK=1 lets a defect of loopwright itself through, for a report.
     """
     try:
+        if any("\0" in word for word in arguments or ()):
+            raise click.UsageError("an argument holds a null byte, which no path or name can")
         found = cli.main(args=arguments, prog_name="loopwright", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
