@@ -20,8 +20,9 @@ from loopwright.evaluation.scoring.base import (
 )
 
 _NUMBER = re.compile(
-    r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:(?<=\d)\.(?=\d)|(?<!\d)\.(?=\d))?\d*"
-    r"(?:[eE][-+]?\d+)?\s*(%|千|万|亿)?"
+    r"(?<![A-Za-z0-9_.])[-+]?"  # no part of a name or a version
+    r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?:(?<=\d)[eE][-+]?\d+)?"
+    r"\s*(%|千|万|亿)?"
 )
 _TIMES = {"千": 1e3, "万": 1e4, "亿": 1e8}
 _ROUNDING = 1e-9
