@@ -10,6 +10,7 @@ from functools import partial
 
 from loopwright.clock import Clock, to_text
 from loopwright.engine.files import file_digests
+from loopwright.engine.foreseeing import planned_makers, to_estimate_later, with_planned
 from loopwright.engine.pinning import Asked, Pinned, ask_pins, to_ask
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.retry import Backoff, with_retries
@@ -110,8 +111,14 @@ class Refresher:
             plan = hold_to_envelope(planner.plan(), situation.project.envelope)
         return planner, replace(self._within_the_day(plan), cautions=cautions)
 
-    def estimate(self, planner: Planner, address: Address) -> Estimate | None:
-        """Numbers for one run whose inputs are in place now; None where nobody can tell.
+    def estimate(
+        self,
+        planner: Planner,
+        address: Address,
+        planned: Mapping[Address, Estimate] | None = None,
+    ) -> Estimate | None:
+        """Numbers for one run; None where nobody can tell. Its inputs are in place now, or are
+        `planned` by stages before it.
 
         A failure holds up this run alone, so it is part of the answer and not raised.
         """
@@ -121,7 +128,7 @@ class Refresher:
         if not isinstance(adapter, SupportsEstimate):
             return None
         targets = Targets(graph, planner.records, planner.situation.header.lineage)
-        target = targets.declared(resource)
+        target = with_planned(targets.declared(resource), graph, planned or {})
         last = _last_run(planner.records.get(address))
         try:
             return with_retries(
@@ -262,11 +269,19 @@ class Refresher:
     def _estimates(
         self, situation: Situation, planner: Planner, plan: Plan
     ) -> dict[Address, Estimate]:
-        found = {}
+        found: dict[Address, Estimate] = {}
         for address in _to_estimate(situation, plan):
             estimate = self.estimate(planner, address)
             if estimate is not None:
                 found[address] = estimate
+        for address in to_estimate_later(situation, plan):
+            makers = planned_makers(plan, situation.graph, address)
+            if any(maker not in found or found[maker].rows is None for maker in makers):
+                continue  # what it is made from is not known well enough
+            planned = {maker: found[maker] for maker in makers}
+            estimate = self.estimate(planner, address, planned)
+            if estimate is not None and not estimate.failed:  # it may succeed once these are there
+                found[address] = replace(estimate, waiting="")
         return found
 
 

@@ -33,24 +33,31 @@ def totals(changes: Iterable[Change]) -> Totals:
 def envelope(stated: StatedEnvelope, sums: Totals, changes: Iterable[Change]) -> Envelope:
     """The project's bounds where it states them; else what was estimated, if all of it was."""
     changes = tuple(changes)
-    is_complete = all(change.estimate for change in _running(changes))
 
-    def bound(given: float | None, estimated: Range | None) -> float | None:
+    def bound(name: str, given: float | None, estimated: Range | None) -> float | None:
         if given is not None:
             return given
-        return estimated.high if estimated is not None and is_complete else None
+        is_told = all(_tells(change, name) for change in _running(changes))
+        return estimated.high if estimated is not None and is_told else None
 
-    rows = bound(stated.rows, sums.rows)
+    rows = bound("rows", stated.rows, sums.rows)
     return Envelope(
-        cost=bound(stated.cost, sums.cost),
+        cost=bound("cost", stated.cost, sums.cost),
         currency=sums.currency,
         rows=int(rows) if rows is not None else None,
-        hours=bound(stated.hours, sums.hours),
+        hours=bound("hours", stated.hours, sums.hours),
         deletes=sum(
             change.action is Action.DELETE and change.obstacle is Obstacle.NONE
             for change in changes
         ),
     )
+
+
+def _tells(change: Change, name: str) -> bool:
+    """Whether a bound can go by it: a run of a later stage may tell more once it is its turn."""
+    if change.estimate is None:
+        return False
+    return not change.after or getattr(change.estimate, name) is not None
 
 
 def hold_to_envelope(plan: Plan, stated: StatedEnvelope) -> Plan:

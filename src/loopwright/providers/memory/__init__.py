@@ -60,7 +60,9 @@ class MemoryFactory:
     connection: type[BaseModel] = Connection
     capabilities: Mapping[str, Capabilities] = {
         kind: Capabilities(
-            idempotency=Idempotency.TOKEN, write_only=_WRITE_ONLY.get(kind, frozenset())
+            idempotency=Idempotency.TOKEN,
+            write_only=_WRITE_ONLY.get(kind, frozenset()),
+            estimates_planned=kind == "FineTuneJob",
         )
         for kind in _KINDS
     }

@@ -66,12 +66,12 @@ def estimate(
     if rows is None:
         return Estimate(hours=Range.exact(hours), notes=(_NO_SOURCE,))
     epochs = float(target.spec.get("hyperparameters", {}).get("epochs", 1))
-    tokens = rows * TOKENS_PER_ROW * epochs
+    tokens = _times(rows, TOKENS_PER_ROW * epochs)
     return Estimate(
-        rows=Range.exact(rows),
-        tokens=Range.exact(tokens),
+        rows=rows,
+        tokens=tokens,
         hours=Range.exact(hours),
-        cost=Range.exact(tokens / 1_000_000 * float(prices.get(_PRICES[kind], 0))),
+        cost=_times(tokens, float(prices.get(_PRICES[kind], 0)) / 1_000_000),
         currency=str(prices.get("currency", "")),
     )
 
@@ -90,9 +90,16 @@ def _dataset(target: Target, last: LastRun | None, population: int | None) -> Es
     )
 
 
-def _rows(target: Target) -> int | None:
-    """Rows of the dataset that feeds a run, None before there is one; 100 where a file does."""
+def _times(found: Range, factor: float) -> Range:
+    return Range(found.likely * factor, found.low * factor, found.high * factor)
+
+
+def _rows(target: Target) -> Range | None:
+    """Rows of the dataset that feeds a run, as planned where it is to be made; None before it is
+    known; 100 where a file feeds it."""
     found = target.inputs.get("dataset") or target.inputs.get("input.dataset")
     if found is None:
-        return 100
-    return int(found.outputs["trainRows"]) if "trainRows" in found.outputs else None
+        return Range.exact(100)
+    if found.planned is not None:
+        return found.planned.rows
+    return Range.exact(int(found.outputs["trainRows"])) if "trainRows" in found.outputs else None
