@@ -20,6 +20,8 @@ _BUILTIN = "is for demonstrations and tests"
 _TOKENS = Range(1.0, 0.6, 1.7)
 """Tokens of the base's own tokenizer, for each that the recorded calls counted."""
 _TOKENS_A_ROW = Range(250, 50, 1_000)
+START = "start"
+"""Under which is remembered what a run takes beside training, seconds, by device."""
 _START_SECONDS = Range(15, 5, 60)
 _STEP_SECONDS = Range(0.08, 0.03, 0.3)
 """What every step costs beside the arithmetic, on a CPU."""
@@ -55,7 +57,8 @@ def estimate_of(target: Target, places: Places) -> Estimate:
     device = device_of(places)
     seconds = speeds.seconds(throughput_key(digest, hyperparameters.method, device), trained)
     if seconds is not None:
-        seconds += Range(_START_SECONDS.low, _START_SECONDS.low, _START_SECONDS.likely)
+        beside = speeds.typical(f"{START}/{device}") or _START_SECONDS.likely
+        seconds += Range(beside, beside / 2, beside * 2)
     elif parameters:
         seconds = _guess(parameters, hyperparameters.method, trained, steps, device)
         notes.append("its time is a rough guess by the size of the model: no run of it here yet")

@@ -129,6 +129,8 @@ def _verdict(work: Work) -> Status | None:
 
 
 def _words(progress: Progress) -> str:
+    if not progress.unit:
+        return progress.note
     total = f" of {progress.total:,.0f}" if progress.total else ""
     note = f", {progress.note}" if progress.note else ""
     return f"{progress.done:,.0f}{total} {progress.unit}{note}"

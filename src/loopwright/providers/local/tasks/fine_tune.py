@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from loopwright.errors import TransientError
 from loopwright.models.version import ModelVersion
 from loopwright.providers.base import Progress
 from loopwright.providers.local.fine_tune_estimate import (
+    START,
     device_of,
     throughput_key,
     tokenizer_key,
@@ -66,17 +68,18 @@ def _trained(work: Work, folder: Path) -> ModelVersion:
         method=arguments["method"],
         trusted=arguments["trustRemoteCode"],
     )
-    settings = _settings(work, start, folder)
+    settings, began = _settings(work, start, folder), time.monotonic()
     log.info("trains %s, %s, in %s", start.facts.reference, settings.method, folder)
     try:
         tuned = launching.run(
             settings,
-            on_progress=lambda step: work.report(_progress(step)),
+            on_progress=_Told(work),
             stop=threading.Event(),  # a request to stop the job is raised instead
         )
     except (TuningCut, TuningStopped) as error:
         raise TransientError(error.message, hint=error.hint or "") from error
-    _remember(work, start, settings.hyperparameters, tuned)
+    beside = time.monotonic() - began - tuned.seconds
+    _remember(work, start, settings.hyperparameters, tuned, beside=beside)
     return _registered(work, start, settings, tuned)
 
 
@@ -107,8 +110,21 @@ def _settings(work: Work, start: Start, folder: Path) -> RunSettings:
     )
 
 
-def _progress(step: Step) -> Progress:
-    return Progress(step.step, step.steps, "steps", step.note, step.eta_seconds)
+class _Told:
+    """Reports how far a run is, and logs each tenth of it and each look at the held-out rows."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._logged: tuple[object, ...] = ()
+
+    def __call__(self, step: Step) -> None:
+        unit = "steps" if step.steps else ""
+        self._work.report(Progress(step.step, step.steps, unit, step.note, step.eta_seconds))
+        now = (10 * step.step // max(1, step.steps), step.validation_loss, step.phase)
+        if now != self._logged:
+            self._logged = now
+            done = f"step {step.step:,} of {step.steps:,}: " if step.steps else ""
+            log.info("%s%s", done, step.note)
 
 
 def _registered(work: Work, start: Start, settings: RunSettings, tuned: Tuned) -> ModelVersion:
@@ -190,11 +206,15 @@ def _outputs(work: Work, made: ModelVersion, folder: Path) -> dict[str, Any]:
     return outputs
 
 
-def _remember(work: Work, start: Start, known: Hyperparameters, tuned: Tuned) -> None:
-    """For the next plan's estimate: how fast it went, and how many tokens its rows have."""
+def _remember(
+    work: Work, start: Start, known: Hyperparameters, tuned: Tuned, *, beside: float
+) -> None:
+    """For the next plan's estimate: how fast it went, what it took beside training (loading,
+    saving), and how many tokens its rows have."""
     speeds, digest = Throughput(work.places.throughput), start.facts.digest
     device = device_of(work.places)
     speeds.note(throughput_key(digest, known.method, device), tuned.tokens_per_second)
+    speeds.note(f"{START}/{device}", beside)
     counted = work.arguments["rows"].get("countedTokens") or 0
     if counted and tuned.epochs:
         speeds.note(tokenizer_key(digest), tuned.tokens / tuned.epochs / counted)
