@@ -1,4 +1,4 @@
-"""A training child that takes no time: it says what it came to, and leaves files like a real one."""
+"""A training child that takes no time: says what it came to, and leaves files like a real one."""
 
 from __future__ import annotations
 
