@@ -16,7 +16,7 @@ import pytest
 from loopwright.evaluation.reports.html import Extra, page, write
 from loopwright.evaluation.results import EvaluationResult, ItemRecord
 from support.chromium import Tab, binary, tab
-from support.evaluations import HOSTILE, an_evaluation
+from support.evaluations import EVALUATED, HOSTILE, an_evaluation
 
 CURVE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><script>curve(1)</script></svg>'
 
@@ -81,6 +81,19 @@ def test_a_page_is_for_its_owner_and_the_same_every_time(tmp_path: Path) -> None
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
     assert stat.S_IMODE((tmp_path / "a.html").stat().st_mode) == 0o600
     assert "curve(1)" not in (tmp_path / "a.html").read_text("utf-8")
+
+
+def test_the_way_from_base_and_dataset_to_the_model_is_drawn() -> None:
+    result, _ = an_evaluation(items=40)
+    told = page(result, [])
+    steps = re.findall(r"<li[^>]*><small>([^<]+)</small><b>([^<]+)</b></li>", told)
+    assert steps == [
+        ("base model", "builtin:tiny-chat"),
+        ("dataset version", "tickets@v3"),
+        ("fine-tune job", "FineTuneJob/ticket-router@2"),
+        ("model", EVALUATED),
+    ]
+    assert 'class="chain"' not in page(replace(result, lineage={"job": "x"}), [])
 
 
 def test_fewer_than_three_capabilities_are_bars_and_gaps_are_told() -> None:

@@ -47,6 +47,8 @@ def test_the_headline_says_better_worse_or_not_clear() -> None:
     unclear = of(result, difference(0.5, -1, 2))
     assert "Which of them is better is not clear" in unclear
     assert "+0.5 points, between −1.0 and 2.0" in unclear
+    same = replace(difference(0, 0, 0), wins=0, losses=0)
+    assert "neither is better on any of them" in of(result, same)
 
 
 def test_the_headline_holds_the_model_against_what_needs_none() -> None:

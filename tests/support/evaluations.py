@@ -63,10 +63,15 @@ def an_evaluation(
         subjects=subjects,
         comparisons=[_comparison(other, records, kept) for other in labels[1:]],
         lineage={
-            "job": "FineTuneJob/ticket-router@2",
-            "dataset": {"name": "tickets@3", "digest": _digest("tickets")},
+            "models": {EVALUATED: _digest(EVALUATED)},
+            "job": {
+                "job": "FineTuneJob/ticket-router",
+                "revision": 2,
+                "dataset": "tickets@v3",
+                "datasetDigest": _digest("tickets"),
+                "hyperparameters": {"epochs": 3, "learningRate": 0.0002, "loraRank": 16},
+            },
             "base": f"builtin:tiny-chat ({_digest('base')})",
-            "seed": 17,
         },
         started_at="2026-11-22T09:30:00Z",
         finished_at="2026-11-22T09:31:42Z",

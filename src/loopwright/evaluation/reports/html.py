@@ -271,6 +271,7 @@ def _lineage(result: EvaluationResult, extra: Extra) -> Markup:
     commands = element("pre", "\n".join(again), tabindex="0")
     return joined(
         (
+            tables.chain(result.lineage, result.subjects[0]),
             tables.facts(result.lineage),
             element("h3", "How to make it again"),
             "" if extra.again else told,

@@ -112,6 +112,31 @@ def duration(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
+def chain(lineage: Mapping[str, Any], subject: Subject) -> Markup:
+    """From what was a model made: base and dataset, the job, the model; nothing when unknown."""
+    job = lineage.get("job")
+    if not isinstance(job, Mapping) or "job" not in job:
+        return Markup()
+    told = {
+        "base model": str(lineage.get("base", "")).partition(" (")[0],
+        "dataset version": str(job.get("dataset", "")),
+        "fine-tune job": f"{job['job']}@{job['revision']}" if "revision" in job else job["job"],
+        "model": subject.label,
+    }
+    beside = "beside-base" if told["base model"] else None
+    steps = (
+        element(
+            "li",
+            element("small", what),
+            element("b", name),
+            class_=beside if what == "dataset version" else None,
+        )
+        for what, name in told.items()
+        if name
+    )
+    return element("ol", *steps, class_="chain")
+
+
 def facts(found: Mapping[str, Any]) -> Markup:
     """Facts by name; a fact of several parts is a list of its own."""
     rows = (

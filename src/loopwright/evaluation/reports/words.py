@@ -119,6 +119,8 @@ def headline(result: EvaluationResult) -> Iterator[str]:
 def _against(other: Subject, difference: Difference, sure: str) -> str:
     scored = f"{other.label} scores {points(_composite(other))} on the same questions"
     size = f"the difference is {points(abs(difference.difference))} points"
+    if not difference.wins and not difference.losses:
+        return f"{scored}, and neither is better on any of them."
     if verdict(difference) == "unclear":
         return (
             f"{scored}. Which of them is better is not clear: the difference is "
