@@ -18,7 +18,7 @@ from loopwright.disk import Disk
 from loopwright.evaluation.reports import charts, tables
 from loopwright.evaluation.reports.items import embedded
 from loopwright.evaluation.reports.markup import Markup, element, joined, safe
-from loopwright.evaluation.reports.sections import Extra, sections
+from loopwright.evaluation.reports.sections import Extra, Section, sections
 from loopwright.evaluation.reports.words import (
     VERDICTS,
     headline,
@@ -103,8 +103,8 @@ def _badge(difference: Any) -> Markup:
     return element("strong", sign + VERDICTS[found], class_=f"badge {found}")
 
 
-def _contents(sections: Sequence[Section]) -> Markup:
-    links = (element("a", title, href=f"#{anchor}") for anchor, title, _ in sections)
+def _contents(found: Sequence[Section]) -> Markup:
+    links = (element("a", title, href=f"#{anchor}") for anchor, title, _ in found)
     return joined(links, Markup(" "))
 
 
