@@ -12,6 +12,7 @@ from loopwright.cli.output import say, say_json
 from loopwright.errors import LoopwrightError
 
 if TYPE_CHECKING:
+    from loopwright.providers.base import Progress
     from loopwright.state.records import Record
 
 
@@ -30,11 +31,14 @@ def command(resource: str, as_json: bool, options: ProjectOptions) -> None:
     if as_json:
         say_json(record.to_json())
         return
-    say("\n".join(_lines(record)))
+    from loopwright.engine.inspection import progress_of
+
+    running = progress_of(options.workspace(), [record]).get(wanted)
+    say("\n".join(_lines(record, running)))
 
 
-def _lines(record: Record) -> Iterator[str]:
-    from loopwright.cli.records import condition_words, erasure_words, lines_of
+def _lines(record: Record, running: Progress | None) -> Iterator[str]:
+    from loopwright.cli.records import condition_words, erasure_words, lines_of, progress_words
     from loopwright.planning.decisions import decision_lines
 
     yield f"{record.address}  ({condition_words(record)})"
@@ -54,6 +58,7 @@ def _lines(record: Record) -> Iterator[str]:
         yield from lines_of(
             {
                 "action": record.pending.action,
+                "progress": progress_words(running),
                 "since": _time(record.pending.since),
                 "reason": record.pending.reason,
                 "key": record.pending.key,

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from loopwright.cli.output import masked, note
+from loopwright.cli.records import progress_words
 from loopwright.engine.events import Event, EventType
 from loopwright.errors import LoopwrightError
 
@@ -94,15 +95,7 @@ class Transitions:
         now = time.monotonic()
         if now - self._beat.setdefault(event.address, now) >= _HEARTBEAT:
             self._beat[event.address] = now
-            note(f"  {event.address}  {_how_far(event)}")
-
-
-def _how_far(event: Event) -> str:
-    progress = event.progress
-    if progress is None:
-        return ""
-    total = f" of {progress.total:,.0f}" if progress.total else ""
-    return f"{progress.done:,.0f}{total} {progress.unit} {progress.note}".strip()
+            note(f"  {event.address}  {progress_words(event.progress)}")
 
 
 class Live:
@@ -132,7 +125,10 @@ class Live:
         if task is None or progress is None:
             return
         self._progress.update(
-            task, completed=progress.done, total=progress.total or None, note=_how_far(event)
+            task,
+            completed=progress.done,
+            total=progress.total or None,
+            note=progress_words(progress),
         )
 
     def _end(self, event: Event) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loopwright.providers.base import Progress
     from loopwright.state.records import Record, Revision
 
 
@@ -21,6 +22,19 @@ def condition_words(record: Record) -> str:
     standing = "retained" if record.retained else "ready"
     current = record.current_revision
     return f"{standing}, holds erased calls" if current and current.holds_erased else standing
+
+
+def progress_words(progress: Progress | None) -> str:
+    """E.g. `120 of 300 steps, loss 0.412, 8,900 tokens/s, about 35 s left`."""
+    if progress is None:
+        return ""
+    from loopwright.planning.render.wording import hours_words
+
+    total = f" of {progress.total:,.0f}" if progress.total else ""
+    done = f"{progress.done:,.0f}{total} {progress.unit}" if progress.unit else ""
+    eta = progress.eta_seconds
+    left = "" if eta is None else f"about {hours_words(eta / 3600)} left"
+    return ", ".join(filter(None, (done.rstrip(), progress.note, left)))
 
 
 def erasure_words(revision: Revision) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 
 from loopwright.engine.ledger import operation_from_json
@@ -16,7 +17,7 @@ from loopwright.manifests.diagnostics import nearest
 from loopwright.planning.change import Action, Change, Obstacle
 from loopwright.planning.decisions import decision_lines
 from loopwright.planning.plan import Plan, Selection
-from loopwright.providers.base import Operation, SupportsLogs
+from loopwright.providers.base import Operation, Progress, SupportsLogs
 from loopwright.resources.address import Address
 from loopwright.state.records import Record
 
@@ -95,6 +96,32 @@ def _recorded(record: Record | None) -> Iterator[str]:
         yield f"promoted to {', '.join(map(str, value.values()))}: {verdict}"
     for told in islice(decision_lines(record), _DECISIONS):
         yield f"  {told}"
+
+
+def progress_of(workspace: Workspace, records: Iterable[Record]) -> dict[Address, Progress]:
+    """How far what is under way is now, as its provider tells; best effort, and nothing is
+    written."""
+    begun = {
+        record.address: record
+        for record in records
+        if record.pending and record.pending.sent and record.pending.operation
+    }
+    if not begun:
+        return {}
+    state = workspace.state()
+    everything = state.records()
+    pool = ProviderPool(workspace, {}, everything)
+    targets = Targets(Graph({}, ()), everything, state.lineage)
+    found: dict[Address, Progress] = {}
+    for address, record in begun.items():
+        operation = operation_from_json(record.pending.operation if record.pending else {})
+        with suppress(LoopwrightError):
+            adapter = pool.adapter(record.provider, address.kind)
+            if adapter is not None:
+                operation = adapter.poll(targets.recorded(record), operation)
+        if operation.progress:
+            found[address] = operation.progress
+    return found
 
 
 def logs_of(workspace: Workspace, address: Address) -> Iterable[str] | None:
