@@ -167,12 +167,12 @@ def test_every_epoch_sees_every_row_once_and_an_order_of_its_own() -> None:
     for bucketed in (False, True):
         sampler = EpochSampler(lengths, batch=8, seed=1, bucketed=bucketed)
         first = list(sampler)
-        sampler.set_epoch(1)
+        sampler.begin(1)
         second = list(sampler)
         assert sorted(first) == sorted(second) == list(range(1003))
         assert first != second
         same = EpochSampler(lengths, batch=8, seed=1, bucketed=bucketed)
-        same.set_epoch(1)
+        same.begin(1)
         assert list(same) == second
 
 

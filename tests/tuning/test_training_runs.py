@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,16 @@ def test_a_run_that_is_killed_ends_in_the_same_bytes(
     steps = [point.step for point in read_points(cut.run_folder / "metrics.jsonl") if point.loss]
     assert steps == sorted(set(steps)) == list(range(1, 71))
     assert _run(cut) == tuned  # a finished run is not repeated
+    # Killed between the last step and the result: the weights are kept, and nothing is trained.
+    (cut.run_folder / "result.json").unlink()
+    shutil.rmtree(tuned.folder)
+    again = _run(cut)
+    assert _digest(again) == _digest(undisturbed)
+    assert (again.steps, again.tokens, again.validation_loss) == (
+        tuned.steps,
+        tuned.tokens,
+        tuned.validation_loss,
+    )
 
 
 def test_early_stopping_keeps_the_best_weights_through_a_kill(world: Path, tmp_path: Path) -> None:

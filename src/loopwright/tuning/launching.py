@@ -145,7 +145,7 @@ def _judge(code: int, settings: RunSettings, kills: Kills, *, asked: bool) -> No
     step = Tail(folder / METRICS).read().step
     if asked:
         raise TuningStopped(f"training was stopped at step {step}", hint="it can be resumed")
-    if kills.more_than_then():
+    if (code == -SIGKILL or settings.engine != "local") and kills.more_than_then():
         raise out_of_memory(settings.hyperparameters, step=step)
     if code < 0 or code == STOPPED or settings.engine != "local":
         raise TuningCut(
@@ -202,7 +202,7 @@ def _environment(settings: RunSettings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         PARENT: str(os.getpid()),
     }
-    if settings.engine == "local" and settings.device != "cpu":
+    if settings.processes == 1 and settings.device != "cpu":
         # With several GPUs in sight of one process the trainer would spread itself over them.
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
         wanted = settings.device.partition(":")[2] or "0"

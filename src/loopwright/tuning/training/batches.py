@@ -60,8 +60,8 @@ class EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc]  # mypy does
         self._bucketed = bucketed
         self._epoch = 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each pass."""
+    def begin(self, epoch: int) -> None:
+        """Before each pass. Not `set_epoch`, which loaders call by a count of their own passes."""
         self._epoch = epoch
 
     def __len__(self) -> int:

@@ -10,16 +10,21 @@ from typing import Any
 import torch
 
 
-def export(model: Any, tokenizer: Any, target: Path, *, stored: str) -> None:
+def export(model: Any, tokenizer: Any, target: Path, *, stored: str, base_name: str) -> None:
     """Write weights, tokenizer, template and configuration; the folder appears whole.
 
-    `stored`: the type of the base's weights on disk, which a full model keeps.
+    `stored`: the type of the base's weights on disk, which a full model keeps. `base_name`: what
+    an adapter calls its base; a path of this machine would change its digest.
     """
     staging = target.with_name(f".{target.name}.making")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     adapter = hasattr(model, "peft_config")
     if adapter:
+        for config in model.peft_config.values():
+            config.base_model_name_or_path = base_name
+            if isinstance(config.target_modules, set):  # written in an order of its own each time
+                config.target_modules = sorted(config.target_modules)
         model.save_pretrained(str(staging), save_embedding_layers=False)
         (staging / "README.md").unlink(missing_ok=True)  # names paths; the registry has its own
         if model.generation_config is not None:

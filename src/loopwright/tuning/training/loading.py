@@ -87,6 +87,7 @@ def load_model(
     if not lora:
         if settings.adapter is not None and weights is None:
             model = _adapted(model, settings.adapter, trainable=False).merge_and_unload()
+            model.requires_grad_(True)
         return model, stored
     adapter = weights or settings.adapter
     if adapter is not None:
@@ -129,7 +130,7 @@ def _with_lora(model: Any, settings: RunSettings) -> Any:
     hyperparameters = settings.hyperparameters
     torch.manual_seed(settings.seed)
     try:
-        adapted = get_peft_model(model, _lora(LoraConfig, hyperparameters))
+        return get_peft_model(model, _lora(LoraConfig, hyperparameters))
     except ValueError as error:
         names = sorted(
             {
@@ -143,9 +144,6 @@ def _with_lora(model: Any, settings: RunSettings) -> Any:
             f"{error}",
             hint=f"linear layers of this base: {', '.join(names)}; or say {ALL_LINEAR}",
         ) from error
-    # A path of this machine has no place in an adapter, and would change its digest.
-    adapted.peft_config["default"].base_model_name_or_path = settings.base_name
-    return adapted
 
 
 def _lora(config: Any, hyperparameters: Hyperparameters) -> Any:

@@ -79,11 +79,20 @@ def train(settings: RunSettings, place: Place, stop: threading.Event) -> bool:
         trainer.train(resume_from_checkpoint=str(resumed.folder) if resumed else None)
         if reporting.stopped:
             return False
+    else:
+        _stand_at(trainer, reporting.last)
     validation_loss = _validation_loss(trainer, prepared, reporting)
     if place.is_first:
         tell("saving the model")
         _finish(settings, loaded, prepared, trainer, validation_loss)
     return True
+
+
+def _stand_at(trainer: Trainer, last: Point) -> None:
+    """A trainer that has nothing left to do, where the finished run ended."""
+    trainer.state.global_step = last.step
+    trainer.state.max_steps = last.steps
+    trainer.state.epoch = last.epoch
 
 
 def _resumed(settings: RunSettings, place: Place) -> Checkpoint | None:
@@ -173,7 +182,13 @@ def _finish(
     model = trainer.accelerator.unwrap_model(trainer.model)
     trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
     every = sum(each.numel() for each in model.parameters())
-    export(model, loaded.tokenizer, settings.output_folder, stored=loaded.stored)
+    export(
+        model,
+        loaded.tokenizer,
+        settings.output_folder,
+        stored=loaded.stored,
+        base_name=settings.base_name,
+    )
     Tuned(
         folder=settings.output_folder,
         kind="adapter" if settings.method == "lora" else "full",

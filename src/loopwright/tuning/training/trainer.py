@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import EarlyStoppingCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -38,6 +38,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]  # trl is not followed by mypy
         super().__init__(**rest)
         self.remove_callback(PrinterCallback)
         self.add_callback(reporting)
+        self.add_callback(_Epochs(sampler))
         if weighted:
             self.model.register_forward_hook(self._weigh)
 
@@ -79,6 +80,16 @@ class Trainer(SFTTrainer):  # type: ignore[misc]  # trl is not followed by mypy
     @property
     def _is_finished(self) -> bool:
         return bool(self.control.should_training_stop) and not self._reporting.stopped
+
+
+class _Epochs(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Tells the sampler which pass begins, also when a run goes on in the middle of one."""
+
+    def __init__(self, sampler: EpochSampler) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        self._sampler.begin(int((state.epoch or 0.0) + 1e-6))
 
 
 def build(
