@@ -445,6 +445,27 @@ SEVERAL_DOCUMENTS: dict[str, tuple[str, str, str]] = {
         "EvalRun/r looks at Endpoint/chat, which does not serve the newest model of "
         "FineTuneJob/x; give that endpoint model: {{fineTuneJob: FineTuneJob/x}}",
     ),
+    "a regression that is held beside nothing": (
+        document(
+            "EvalSuite", "s", {"capabilities": [{"name": "c", "datasets": [SUITE_OF_NOTHING]}]}
+        )
+        + document("EvalRun", "r", {"provider": "cloud", "suite": "s", "endpoint": "tuned"})
+        + document(
+            "Endpoint", "tuned", {"provider": "cloud", "model": {"fineTuneJob": "FineTuneJob/x"}}
+        )
+        + document(
+            "Endpoint",
+            "prod",
+            {
+                "provider": "cloud",
+                "model": {"base": "tiny"},
+                "promote": {"from": "x", "gate": {"evalRun": "r", "maxRegression": 1}},
+            },
+        ),
+        "spec.promote.gate.maxRegression",
+        "needs a comparison with Endpoint/prod, but EvalRun/r compares with none; "
+        "give that run baseline: prod",
+    ),
 }
 
 

@@ -24,6 +24,7 @@ _WORDS = {
     EventType.RETRYING: "is tried again",
     EventType.RESUMED: "begun earlier, done now",
     EventType.DECISION: "needs a decision",
+    EventType.REFUSED: "rejected",
 }
 _PAST = {
     "create": "created",

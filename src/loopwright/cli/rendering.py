@@ -107,6 +107,8 @@ def show_outcome(
     out(f"Done: {_tally(outcome, results)}.")
     for line in results.lines(_MOST_RESULTS):
         out(f"  {line}")
+    for report in results.reports:
+        out(f"Report: {report}")
     steps = list(_next(outcome, results, word=word, again=again))
     if steps:
         out(f"Next: {steps[0]}")
@@ -124,6 +126,7 @@ def _tally(outcome: Outcome, results: Results) -> str:
         for word, entries in (
             ("failed", found.failed),
             ("refused", found.refused),
+            ("rejected", found.rejected),
             ("to be decided", found.decisions),
             ("running", found.running),
             ("waiting", _waiting(outcome)),
@@ -153,6 +156,8 @@ def _next(outcome: Outcome, results: Results, *, word: str, again: str) -> Itera
     if word == "destroy":
         if any(_keeps_data(change) for change in found.done):
             yield f"{again} --delete-data  (the data was kept)"
+    elif results.promoted:
+        yield f"loopwright chat {results.promoted}"
     elif results.dataset:
         yield f"loopwright dataset show {results.dataset}"
     elif found.done:

@@ -10,6 +10,7 @@ from loopwright.engine.events import Event, EventType, Listener, silent
 from loopwright.resources.address import Address
 
 if TYPE_CHECKING:
+    from loopwright.state.records import Record
     from loopwright.state.store import StateReader
 
 
@@ -22,10 +23,17 @@ class Results:
         self.resumed = 0
         self.dataset = ""
         """The newest dataset version that lies on this machine, as `dataset show` takes it."""
+        self.reports: list[str] = []
+        """Where the reports of what was run lie."""
+        self.promoted = ""
+        """The endpoint that a better model took over, as `chat` takes it."""
+        self._decided: dict[str, str] = {}
+        self._began = ""
 
     def __call__(self, event: Event) -> None:
         self._shown(event)
         self._written(event)
+        self._began = self._began or event.at
         if event.type is EventType.RESUMED:
             self.resumed += 1
             self._told[event.address] = event
@@ -38,15 +46,34 @@ class Results:
 
     def lines(self, most: int) -> Iterator[str]:
         """A line a result that says something, the last ones where there are many."""
-        told = [event for event in self._told.values() if event.message][-most:]
-        width = max((len(subject(event)) for event in told), default=0)
-        for event in told:
-            yield f"{subject(event):<{width}}  {result(event)}"
+        told = [
+            (subject(event), result(event))
+            for event in self._told.values()
+            if event.message and event.address not in self._decided
+        ]
+        told = [*told, *self._decided.items()][-most:]
+        width = max((len(about) for about, _ in told), default=0)
+        for about, text in told:
+            yield f"{about:<{width}}  {text}"
 
     def look_up(self, state: StateReader) -> None:
-        """Find the names that people use for what was made."""
+        """Find the names that people use for what was made, and what was decided."""
         for text in self._told:
             address = Address.parse(text)
-            record = state.record(address) if address.kind == "Dataset" else None
-            if record and record.outputs.get("path"):
+            record = state.record(address)
+            if record and address.kind == "Dataset" and record.outputs.get("path"):
                 self.dataset = str(record.outputs.get("name", address.name))
+            if record and record.outputs.get("report"):
+                self.reports.append(str(record.outputs["report"]))
+        for address, record in sorted(state.records().items()):
+            self._note_decision(address, record)
+
+    def _note_decision(self, address: Address, record: Record) -> None:
+        """What was decided on a candidate while this listened."""
+        from loopwright.planning.decisions import decision_words, decisions
+
+        fresh = [one for one in decisions(record) if self._began and one["at"] >= self._began]
+        if fresh:
+            self._decided[str(address)] = decision_words(fresh[-1])
+            if fresh[-1]["decision"] == "promoted":
+                self.promoted = address.name

@@ -53,8 +53,14 @@ def decision_lines(record: Record) -> Iterator[str]:
     """For people, newest first: when, what, which revision, the numbers, whose word."""
     for one in reversed(decisions(record)):
         when = f"{str(one.get('at', ''))[:19].replace('T', ' ')} UTC"
-        facts = "; ".join(filter(None, (str(one.get("reason", "")), *one.get("facts", ()))))
-        run = f" ({one['evalRun']} v{one['evalRevision']})" if one.get("evalRun") else ""
-        by = f", by {one['by']}" if one.get("by") else ""
-        told = f": {facts}" if facts else ""
-        yield f"{when}  v{one.get('revision', '?')} {one['decision']}{by}{told}{run}"
+        yield f"{when}  {decision_words(one)}"
+
+
+def decision_words(one: Mapping[str, Any]) -> str:
+    """Which revision, what was decided, by whom, and the numbers."""
+    facts = "; ".join(filter(None, (str(one.get("reason", "")), *one.get("facts", ()))))
+    run = f" ({one['evalRun']} v{one['evalRevision']})" if one.get("evalRun") else ""
+    whose = one.get("by") or one.get("approvedBy")
+    by = f", by {whose}" if one.get("by") else f", approved by {whose}" if whose else ""
+    told = f": {facts}" if facts else ""
+    return f"v{one.get('revision', '?')} {one['decision']}{by}{told}{run}"
