@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from loopwright.errors import ServingError
 from loopwright.models.weights import parameter_count
-from loopwright.serving.embedded.adapters import Adapters
+from loopwright.serving.embedded.adapters import MOST_MERGED, Adapters
 from loopwright.serving.embedded.joined_rows import JoinedRows, can_join
 from loopwright.serving.embedded.memory import check_room
 from loopwright.serving.embedded.rows import Rows
@@ -44,6 +44,11 @@ class Loaded:
     joins: bool
     """Whether sequences may share one cache."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the weights, and of those that adapters were merged into."""
+        return self.weights_bytes + self.adapters.held_bytes
+
     def rows(self, most: int) -> Rows:
         """Fresh rows; `most` are in use at once."""
         if self.joins:
@@ -69,10 +74,13 @@ def load(settings: RuntimeSettings) -> Loaded:
             hint="the folder needs config.json and safetensors that fit together",
         ) from error
     model.eval().requires_grad_(False)
+    weights = sum(weight.nbytes for weight in model.parameters())
+    bound = settings.memory_bytes
+    room = MOST_MERGED if bound is None else min(MOST_MERGED, (bound - weights) // 2)
     return Loaded(
         model=model,
-        adapters=Adapters(model),
-        weights_bytes=sum(weight.nbytes for weight in model.parameters()),
+        adapters=Adapters(model, most_merged=room),
+        weights_bytes=weights,
         token_bytes=_token_bytes(model),
         joins=can_join(model),
     )

@@ -9,6 +9,7 @@ import orjson
 
 from loopwright.serving.embedded.memory import size
 
+MEMORY_BOUND = "memory_bound"
 _INVALID = "invalid_request_error"
 
 
@@ -71,7 +72,7 @@ def too_large(needed: int, free: int) -> RefusalError:
         f"this call's cache may need {size(needed)} of memory; the bound of this runtime leaves "
         f"{size(free)}. Ask for a shorter answer or raise the bound.",
         "max_tokens",
-        code="memory_bound",
+        code=MEMORY_BOUND,
     )
 
 

@@ -22,7 +22,13 @@ from loopwright.errors import LoopwrightError
 from loopwright.serving.embedded.generation import Generation, Piece
 from loopwright.serving.embedded.lane import Lane
 from loopwright.serving.embedded.loading import Loaded
-from loopwright.serving.embedded.refusals import RefusalError, defect, too_large, unavailable
+from loopwright.serving.embedded.refusals import (
+    MEMORY_BOUND,
+    RefusalError,
+    defect,
+    too_large,
+    unavailable,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +71,7 @@ class Worker(threading.Thread):
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._adapters: dict[str, Path] = {}
         self._leaving: set[str] = set()
+        self._broken: dict[str, str] = {}
         self._lanes: dict[str, Lane] = {}
         self._loaded: Loaded | None = None
         self._used_at = monotonic()
@@ -90,7 +97,7 @@ class Worker(threading.Thread):
     def memory(self) -> int:
         """Bytes of weights and caches."""
         loaded = self._loaded
-        return (loaded.weights_bytes if loaded else 0) + self._held()
+        return (loaded.held_bytes if loaded else 0) + self._held()
 
     def submit(self, generations: Sequence[Generation]) -> None:
         with self._wake:
@@ -126,16 +133,32 @@ class Worker(threading.Thread):
     def run(self) -> None:
         with torch.inference_mode():
             while self._wait():
-                self._do_asked()
-                news: News = []
-                self._take_in(news)
-                for label, lane in list(self._lanes.items()):
-                    if lane.generations:
-                        self._work(label, Lane.step, news)
-                self._let_adapters_go()
-                if news:
-                    self._deliver(news)
-                self._let_weights_go()
+                try:
+                    self._round()
+                except Exception as error:  # a thread that died would leave everybody waiting
+                    _log.exception("the runtime failed between two steps")
+                    self._give_up(defect(type(error).__name__))
+
+    def _round(self) -> None:
+        """One step for everybody, and what is due before and after it."""
+        self._do_asked()
+        news: News = []
+        self._take_in(news)
+        for label, lane in list(self._lanes.items()):
+            if lane.generations:
+                self._work(label, Lane.step, news)
+        self._let_adapters_go()
+        if news:
+            self._deliver(news)
+        self._let_weights_go()
+
+    def _give_up(self, refusal: RefusalError) -> None:
+        """Refuse all that waits or runs, and begin anew."""
+        everybody = [each for lane in self._lanes.values() for each in lane.generations]
+        while self._newcomers:
+            everybody.append(self._newcomers.popleft())
+        self._lanes.clear()
+        self._deliver([(each, Piece(error=refusal)) for each in everybody])
 
     def _wait(self) -> bool:
         """Wait for something to do; whether to go on."""
@@ -167,20 +190,24 @@ class Worker(threading.Thread):
         self._used_at = self._monotonic()
         if self._loaded is None:
             loaded = self._load()
+            self._broken.clear()
             for label, folder in self._adapters.items():
-                loaded.adapters.add(label, folder)
+                try:
+                    loaded.adapters.add(label, folder)
+                except LoopwrightError as error:  # its files went while the weights were away
+                    self._broken[label] = error.message
             self._loaded = loaded
         return self._loaded
 
     def _add(self, label: str, folder: Path) -> None:
         self._leaving.discard(label)
-        if self._adapters.get(label) == folder:
-            return
         loaded = self._need()
-        if label in self._adapters:
-            loaded.adapters.remove(label)
+        if self._adapters.get(label) == folder and label not in self._broken:
+            return
+        loaded.adapters.remove(label)
         loaded.adapters.add(label, folder)
         self._adapters[label] = folder
+        self._broken.pop(label, None)
 
     def _take_in(self, news: News) -> None:
         """Let in who fits, in the order of coming."""
@@ -193,7 +220,7 @@ class Worker(threading.Thread):
                 if refusal is None:
                     groups.setdefault(first.order.label, []).append(first)
                     room -= 1
-                elif self.running or groups:
+                elif refusal.code == MEMORY_BOUND and (self.running or groups):
                     break  # waits until others have made room
                 else:
                     news.append((first, Piece(error=refusal)))
@@ -209,6 +236,8 @@ class Worker(threading.Thread):
             loaded = self._need()
         except LoopwrightError as error:
             return unavailable(error.message)
+        if newcomer.order.label in self._broken:
+            return unavailable(self._broken[newcomer.order.label])
         if self._bounds.memory_bytes is None:
             return None
         label = newcomer.order.label
@@ -218,7 +247,7 @@ class Worker(threading.Thread):
             other.bytes_with(groups.get(name, ())) if other.generations or name in groups else 0
             for name, other in self._lanes.items() if name != label
         )  # fmt: skip
-        free = self._bounds.memory_bytes - loaded.weights_bytes - others
+        free = self._bounds.memory_bytes - loaded.held_bytes - others
         return None if needed <= free else too_large(needed, max(free, 0))
 
     def _lane(self, label: str, loaded: Loaded) -> Lane:
