@@ -106,11 +106,20 @@ class _Drawing:
         dataset = {"name": "held-out", "dataset": self.one("Dataset"), "method": "exactMatch"}
         self.endpoint("candidate", {"fineTuneJob": job})
         self.add("EvalSuite", "suite", capabilities=[{"name": "x", "datasets": [dataset]}])
-        self.realised("EvalRun", "candidate", suite="suite", endpoint="candidate")
+        run = {"suite": "suite", "endpoint": "candidate"}
+        if not self.draw(_maybe):
+            self.realised("EvalRun", "candidate", **run)
+            return
+        gate: dict[str, Any] = {"evalRun": "candidate"}
+        gate["minComposite"] = self.draw(st.sampled_from([1, 75, 99]))
         if self.draw(_maybe):
-            least = self.draw(st.sampled_from([1, 75, 99]))
-            gate = {"evalRun": "candidate", "minComposite": least}
-            self.endpoint("prod", {"base": "tiny"}, promote={"from": job, "gate": gate})
+            run["baseline"] = "prod"
+            gate["maxRegression"] = self.draw(st.sampled_from([0, 50]))
+        promote: dict[str, Any] = {"from": job, "gate": gate}
+        if self.draw(_maybe):
+            promote["canary"] = {"steps": [5, 25], "interval": "10m"}
+        self.realised("EvalRun", "candidate", **run)
+        self.endpoint("prod", {"base": "tiny"}, promote=promote)
 
     def rest(self) -> None:
         """A batch does not go to `prod`: one apply makes one run, before the promotion."""
