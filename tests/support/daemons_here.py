@@ -17,6 +17,7 @@ from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.daemon.lakes import Logs
 from loopwright.daemon.presence import Presence
 from loopwright.daemon.project import DaemonProject, write_project
+from loopwright.daemon.runtimes import Runtimes
 from loopwright.daemon.secrets import Secrets
 from loopwright.daemon.served import ServedModel
 from loopwright.daemon.service import Daemon
@@ -83,8 +84,8 @@ def daemon_here(folder: Path, *, clock: Clock | None = None) -> Iterator[DaemonH
     lock = Presence(state.path).hold()
     assert lock is not None
 
-    def make_gateway(settings: Settings, logs: Logs) -> GatewayServer:
-        return GatewayServer(settings, logs=logs.by_lake)
+    def make_gateway(settings: Settings, logs: Logs, runtimes: Runtimes) -> GatewayServer:
+        return GatewayServer(settings, logs=logs.by_lake, runtime_facts=runtimes.facts)
 
     with loop_in_thread(uvloop.new_event_loop) as thread:
 

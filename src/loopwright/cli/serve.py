@@ -113,6 +113,36 @@ def _tell(folder: DaemonFolder, *, as_json: bool) -> None:
         say("\n".join(_lines(status)))
 
 
+def _how(endpoint: dict[str, Any]) -> str:
+    """Whether it runs, with which model, and what is on its way."""
+    if not endpoint["running"]:
+        return "stopped"
+    served = f", serves {endpoint['serves']}" if endpoint.get("serves") else ""
+    loading = f", {endpoint['loading']}" if endpoint.get("loading") else ""
+    canary = endpoint.get("canary")
+    steps = f"; the new model: {canary['words']}" if canary else ""
+    return f"running{served}{loading}{steps}"
+
+
+def _computes(runtime: dict[str, Any]) -> str:
+    """A process, or a server elsewhere, and what it holds."""
+    if runtime["problem"]:
+        return str(runtime["problem"])
+    where = f"process {runtime['pid']}" if runtime["pid"] else "a vLLM server"
+    if runtime["starts"] and not runtime["serving"]:
+        return f"{where} is loading"
+    parts = [where, f"holds {', '.join(runtime['models']) or 'no model'}"]
+    if runtime.get("memory"):
+        parts.append(f"{runtime['memory'] / (1 << 20):,.0f} MiB")
+    if not runtime.get("loaded", True):
+        parts.append("idle, weights not in memory")
+    if "running" in runtime:
+        parts.append(f"{runtime['running']:,} running, {runtime['waiting']:,} waiting")
+    if runtime["starts"] > 1:
+        parts.append(f"started {runtime['starts']:,} times")
+    return ", ".join(parts)
+
+
 def _lines(status: dict[str, Any]) -> Iterator[str]:
     how = "in the background" if status["detached"] else "in a terminal"
     since = status["startedAt"][:19].replace("T", " ")
@@ -120,7 +150,9 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield f"Gateway   {status['gateway']}"
     for name, one in status["endpoints"].items():
         delivered = f", calls recorded by Delivery/{one['delivery']}" if one["delivery"] else ""
-        yield f"Endpoint  {name}: {'running' if one['running'] else 'stopped'}{delivered}"
+        yield f"Endpoint  {name}: {_how(one)}{delivered}"
+    for one in status["runtimes"]:
+        yield f"Runtime   {one['base']}: {_computes(one)}"
     for lake, log in status["logs"].items():
         lost = sum(log["lost"].values())
         recorded = counted(log["delivered"], "call")

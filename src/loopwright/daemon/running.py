@@ -15,6 +15,7 @@ from loopwright.daemon.lakes import Logs
 from loopwright.daemon.logs import AccessFile, begin_logging
 from loopwright.daemon.presence import Presence
 from loopwright.daemon.project import DaemonProject
+from loopwright.daemon.runtimes import Runtimes
 from loopwright.daemon.secrets import Secrets
 from loopwright.daemon.service import Daemon
 from loopwright.errors import LoopwrightError
@@ -52,9 +53,13 @@ async def _run(
 ) -> None:
     access_log = AccessFile(folder.path / "access.log")
 
-    def make_gateway(settings: Settings, logs: Logs) -> GatewayServer:
+    def make_gateway(settings: Settings, logs: Logs, runtimes: Runtimes) -> GatewayServer:
         return GatewayServer(
-            settings, logs=logs.by_lake, access_log=access_log.write, lake_facts=logs.facts
+            settings,
+            logs=logs.by_lake,
+            access_log=access_log.write,
+            lake_facts=logs.facts,
+            runtime_facts=runtimes.facts,
         )
 
     daemon = Daemon(folder, known, project=project, make_gateway=make_gateway, detached=detached)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from loopwright.daemon.runtime_process import Command, RuntimeProcess
 from loopwright.daemon.served import Address, Choice, ServedModel, Server
 from loopwright.daemon.vllm_server import VllmServer
+from loopwright.gateway.metrics import RuntimeFacts
 from loopwright.hashing import sha256_hex
 from loopwright.serving.launch import command
 
@@ -101,6 +102,20 @@ class Runtimes:
 
     def status(self) -> list[dict[str, Any]]:
         return [backer.status() for backer in self._backers.values()]
+
+    def facts(self) -> list[RuntimeFacts]:
+        """For metrics."""
+        return [
+            RuntimeFacts(
+                one["base"],
+                one["serving"],
+                one["starts"],
+                memory_bytes=int(one.get("memory") or 0),
+                running=int(one.get("running") or 0),
+                waiting=int(one.get("waiting") or 0),
+            )
+            for one in self.status()
+        ]
 
     async def stop(self) -> None:
         """End every process, and wait until they are gone."""

@@ -67,7 +67,7 @@ class Gateway(Protocol):
     def tallies(self, endpoint: str) -> Mapping[str, Tally]: ...
 
 
-MakeGateway = Callable[[Settings, Logs], Gateway]
+MakeGateway = Callable[[Settings, Logs, Runtimes], Gateway]
 
 
 class Daemon:
@@ -194,7 +194,8 @@ class Daemon:
         lakes = await self._logs.follow(self._now.lakes)
         self._problems = {**self._now.problems, **lakes}
         self._routes.follow(self._now.wanted, {})
-        gateway = self._make_gateway(self._routes.settled(self._now.settings), self._logs)
+        settings = self._routes.settled(self._now.settings)
+        gateway = self._make_gateway(settings, self._logs, self._runtimes)
         await gateway.start()
         self._gateway = gateway
         self._recorder.start()

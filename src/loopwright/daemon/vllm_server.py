@@ -36,6 +36,7 @@ class VllmServer:
         self._away = ""
         self._task: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
+        self._is_leaving = False
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._follow())
@@ -85,16 +86,16 @@ class VllmServer:
 
     async def stop(self) -> None:
         """Take our adapters away again, as far as the server is there."""
+        self._is_leaving = True
+        self._soon.set()
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
         with suppress(ServingError):
             for name in self._ours:
                 await asyncio.to_thread(self._server.unload, name)
 
     async def _follow(self) -> None:
-        while True:
+        while not self._is_leaving:
             self._soon.clear()
             before = (dict(self._names), dict(self._problems), self._away)
             await self._look()

@@ -42,12 +42,33 @@ _DURATIONS = (
 _OVERHEADS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 1.0)
 
 
+_RUNTIME_GAUGES = {
+    "serving": "Whether a runtime answers.",
+    "starts": "How often its process was started.",
+    "memory_bytes": "Memory that its models take.",
+    "running": "Calls that it answers now.",
+    "waiting": "Calls that wait for it.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LakeFacts:
     """What the owner of a lake knows of it: rows, and seconds from a call to its visibility."""
 
     rows: int
     delivery_lag_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """What the owner of the models knows of one process, or server, that computes them."""
+
+    base: str
+    serving: bool
+    starts: int = 0
+    memory_bytes: int = 0
+    running: int = 0
+    waiting: int = 0
 
 
 class Distribution:
@@ -90,8 +111,9 @@ class Metrics(Collector):
         self,
         logs: Callable[[], Mapping[str, CallLog]],
         lake_facts: Callable[[], Mapping[str, LakeFacts]],
+        runtime_facts: Callable[[], Iterable[RuntimeFacts]] = tuple,
     ) -> None:
-        self._logs, self._lake_facts = logs, lake_facts
+        self._logs, self._lake_facts, self._runtime_facts = logs, lake_facts, runtime_facts
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
         self._endpoints: dict[str, EndpointMetrics] = {}
@@ -131,6 +153,15 @@ class Metrics(Collector):
             lag.add_metric([lake], facts.delivery_lag_seconds)
         yield rows
         yield lag
+        yield from self._runtimes()
+
+    def _runtimes(self) -> Iterable[Metric]:
+        facts = list(self._runtime_facts())
+        for part, text in _RUNTIME_GAUGES.items():
+            gauge = GaugeMetricFamily(f"loopwright_runtime_{part}", text, labels=["base"])
+            for one in facts:
+                gauge.add_metric([one.base], float(getattr(one, part)))
+            yield gauge
 
     def _gateway(self) -> Iterable[Metric]:
         name = "loopwright_gateway"

@@ -7,7 +7,7 @@ secrets are the owner's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loopwright.collecting import spare_collecting
@@ -16,7 +16,7 @@ from loopwright.gateway.access_log import AccessLog
 from loopwright.gateway.app import App
 from loopwright.gateway.calling import Calls
 from loopwright.gateway.listening import Listener
-from loopwright.gateway.metrics import LakeFacts, Metrics
+from loopwright.gateway.metrics import LakeFacts, Metrics, RuntimeFacts
 from loopwright.gateway.serving import make_ready
 from loopwright.gateway.settings import Limits, Settings
 from loopwright.gateway.tally import Tally
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class GatewayServer:
     """Serves `settings`, recording into `logs` by the name that a delivery gives its lake.
 
-    `access_log` takes bytes of whole JSON lines; `lake_facts` is asked when metrics are. All
-    methods belong to one event loop. The logs stay their owner's, who closes them after `drain`.
+    `access_log` takes bytes of whole JSON lines; `lake_facts` and `runtime_facts` are asked when
+    metrics are. All methods belong to one event loop. The logs stay their owner's, who closes them
+    after `drain`.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class GatewayServer:
         logs: Mapping[str, CallLog],
         access_log: Callable[[bytes], object] | None = None,
         lake_facts: Callable[[], Mapping[str, LakeFacts]] = dict,
+        runtime_facts: Callable[[], Iterable[RuntimeFacts]] = tuple,
     ) -> None:
         self._logs = logs
-        self._metrics = Metrics(lambda: self._logs, lake_facts)
+        self._metrics = Metrics(lambda: self._logs, lake_facts, runtime_facts)
         self._access_log = AccessLog(access_log) if access_log else None
         self._serving = make_ready(settings, logs)
         self._client: UpstreamClient | None = None
