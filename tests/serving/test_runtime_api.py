@@ -245,7 +245,7 @@ def test_within_a_bound_of_memory_calls_take_turns_and_idle_weights_go(tmp_path:
     weights, token = parameter_count(base) * 4, 2 * 16 * 4  # one layer, one head of 16, fp32
     settings = RuntimeSettings(
         weights=base, label="base", announce=tmp_path / "announced.json",
-        memory_bytes=weights + 2 * 64 * token, idle_seconds=0.05,
+        memory_bytes=weights + 2 * 64 * token, idle_seconds=0.5,
     )  # fmt: skip
     with running(settings) as runtime:
         client = openai.OpenAI(base_url=f"{runtime.url}/v1", api_key=TOKEN, max_retries=0)
