@@ -321,8 +321,8 @@ def _how_far(begun: Pending) -> str:
     progress = begun.operation.get("progress") or {}
     if not begun.promotes or not progress:
         return ""
-    share = f"{progress['done']:g} {progress['unit'] or '%'}"
-    return f": {share}{', ' + progress['note'] if progress['note'] else ''}"
+    share = f"{progress['done']:g} {progress['unit']}" if progress["total"] else ""
+    return f": {', '.join(filter(None, (share, progress['note'])))}"
 
 
 def _to_seconds(moment: str) -> str:
