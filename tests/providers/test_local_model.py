@@ -11,6 +11,8 @@ from loopwright.errors import ProviderError
 from loopwright.models.registry import Registry
 from loopwright.providers.base import OperationStatus, Severity, Target
 from loopwright.providers.local.model import CONTENT
+from loopwright.providers.local.receipts import Receipts
+from loopwright.providers.local.worker import Stopped
 from support.local_worlds import LocalWorld, do_jobs_inline, succeeded
 from support.tiny_models import make_light_adapter, make_light_base
 
@@ -159,3 +161,31 @@ def test_code_of_its_own_is_refused_until_it_is_declared(world: LocalWorld) -> N
     version = registry(world).get("router")
     assert version.trust_remote_code
     assert "modeling.py" in version.files
+
+
+@pytest.mark.parametrize("step", ["before it is registered", "before it is told"])
+def test_an_import_that_is_killed_is_finished_once(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    make_light_base(world.folder / "theirs")
+    target, key = imported(world), world.key()
+    whose, what = {
+        "before it is registered": (Registry, "commit"),
+        "before it is told": (Receipts, "put"),
+    }[step]
+
+    def killed(*arguments: object, **options: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(whose, what, killed)
+        begun = world.adapter("Model").create(target, key)
+    assert begun.status is OperationStatus.RUNNING
+    assert world.adapter("Model").observe(target, None) is None
+    ended = succeeded(world.adapter("Model").poll(target, begun))
+    assert ended.external_id == "router@1"
+    assert registry(world).versions("router") == (1,)
+    assert sorted(path.name for path in (registry(world).root / "router").iterdir()) == [
+        "registry.json",
+        "v1",
+    ]

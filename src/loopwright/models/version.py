@@ -67,7 +67,7 @@ class ModelVersion:
     def to_bytes(self) -> bytes:
         data = {"format": FORMAT, **asdict(self)}
         del data["folder"]
-        return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+        return orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def read_version(path: Path) -> ModelVersion:
