@@ -171,12 +171,13 @@ def _compare(
         for name in names:
             runner, method, packing = sides[name]
             spent = _per_thousand(case, runner, folder / f"{name}-{at}", method, packing)
+            print(f"\n  round {at + 1}, {name}: {spent:.3f} CPU s per 1,000 tokens", end="")
             least[name] = min(spent, least.get(name, spent))
     return least
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-@pytest.mark.parametrize(("size", "rounds"), [("tiny", 3), ("large", 2)])
+@pytest.mark.parametrize(("size", "rounds"), [("tiny", 2), ("large", 2)])
 def test_our_child_costs_no_more_than_a_plain_script(
     request: pytest.FixtureRequest, tmp_path: Path, size: str, rounds: int, method: Method
 ) -> None:

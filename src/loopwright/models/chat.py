@@ -27,7 +27,11 @@ def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    shaped = {key: value for key, value in message.items() if key not in _BOOKKEEPING}
+    shaped = {
+        key: value
+        for key, value in message.items()
+        if value is not None and key not in _BOOKKEEPING
+    }
     shaped["content"] = _text(message.get("content")) or message.get("refusal") or ""
     calls = message.get("tool_calls")
     if calls:

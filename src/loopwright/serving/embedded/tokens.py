@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2.exceptions import TemplateError
 
-from loopwright.errors import ServingError
+from loopwright.errors import ModelError, ServingError
+from loopwright.models.chat import template_messages
 from loopwright.serving.embedded.refusals import invalid
 
 
@@ -79,13 +79,20 @@ class Tokens:
             )  # fmt: skip
         try:
             text = self._tokenizer.apply_chat_template(
-                [_plain(message) for message in messages],
+                template_messages(messages),
                 tools=list(tools) if tools else None,
                 add_generation_prompt=True,
                 tokenize=False,
                 **options,
             )
-        except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
+        except (
+            TemplateError,
+            TypeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            ModelError,
+        ) as error:
             # A template's own words (raise_exception) are the model author's, not the caller's.
             words = str(error) if isinstance(error, TemplateError) else type(error).__name__
             raise invalid(
@@ -93,26 +100,3 @@ class Tokens:
                 "messages", code="chat_template",
             ) from None  # fmt: skip
         return self.encode(text)
-
-
-def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as templates expect it: text content, arguments of calls as objects."""
-    plain = {name: value for name, value in message.items() if value is not None}
-    content = plain.get("content", "")
-    if isinstance(content, list):
-        content = "".join(part["text"] for part in content)
-    plain["content"] = content
-    if calls := plain.get("tool_calls"):
-        plain["tool_calls"] = [_plain_call(call) for call in calls]
-    return plain
-
-
-def _plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = dict(call["function"])
-    try:
-        arguments = json.loads(function.get("arguments") or "{}")
-    except ValueError:
-        arguments = None
-    if isinstance(arguments, dict):
-        function["arguments"] = arguments
-    return {**call, "function": function}

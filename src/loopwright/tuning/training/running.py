@@ -75,13 +75,14 @@ def train(settings: RunSettings, place: Place, stop: threading.Event) -> bool:
         metrics, settings.hyperparameters, resumed=before, stop=stop, writes=place.is_first
     )
     trainer = make_trainer(settings, loaded, prepared, reporting, place, longest)
-    if resumed is None or not resumed.finished:
+    finished = resumed is not None and resumed.finished
+    if finished:
+        _stand_at(trainer, reporting.last)
+    else:
         trainer.train(resume_from_checkpoint=str(resumed.folder) if resumed else None)
         if reporting.stopped:
             return False
-    else:
-        _stand_at(trainer, reporting.last)
-    validation_loss = _validation_loss(trainer, prepared, reporting)
+    validation_loss = _validation_loss(trainer, prepared, None if finished else reporting.last)
     if place.is_first:
         tell("saving the model")
         _finish(settings, loaded, prepared, trainer, validation_loss)
@@ -158,14 +159,16 @@ def make_trainer(
     )
 
 
-def _validation_loss(trainer: Trainer, prepared: Prepared, reporting: Reporting) -> float | None:
-    """Of the weights that are kept; looked at once more unless the last look was at them."""
+def _validation_loss(trainer: Trainer, prepared: Prepared, last: Point | None) -> float | None:
+    """Of the weights that are kept; looked at once more unless the last look was at them.
+
+    `last`: the newest point, the same in every process; None when training was done before.
+    """
     if not prepared.validation.samples:
         return None
     if trainer.args.load_best_model_at_end and trainer.state.best_metric is not None:
         return float(trainer.state.best_metric)
-    last = reporting.last
-    if last.validation_loss is not None and last.step == trainer.state.global_step:
+    if last and last.validation_loss is not None and last.step == trainer.state.global_step:
         return last.validation_loss
     return float(trainer.evaluate()["eval_loss"])
 
