@@ -7,11 +7,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from loopwright.errors import ProviderError
+from loopwright.errors import ModelError, ProviderError
 from loopwright.models.registry import Registry
 from loopwright.providers.base import OperationStatus, Severity, Target
 from loopwright.providers.local.model import CONTENT
 from loopwright.providers.local.receipts import Receipts
+from loopwright.providers.local.servables import Servables
 from loopwright.providers.local.worker import Stopped
 from support.local_worlds import LocalWorld, do_jobs_inline, succeeded
 from support.tiny_models import make_light_adapter, make_light_base
@@ -189,3 +190,15 @@ def test_an_import_that_is_killed_is_finished_once(
         "registry.json",
         "v1",
     ]
+
+
+def test_an_endpoint_serves_a_base_with_code_only_where_it_is_declared(world: LocalWorld) -> None:
+    folder = make_light_base(world.folder / "theirs")
+    config = {"auto_map": {"AutoModelForCausalLM": "modeling.Own"}}
+    (folder / "config.json").write_bytes(orjson.dumps(config))
+    (folder / "modeling.py").write_text("class Own: ...")
+    servables = Servables(world.provider.places)
+    with pytest.raises(ModelError, match="Python code of its own"):
+        servables.of(world.target("Endpoint", "chat", model={"base": "theirs"}))
+    trusting = {"base": "theirs", "trustRemoteCode": True}
+    assert servables.of(world.target("Endpoint", "chat", model=trusting)).trust_remote_code

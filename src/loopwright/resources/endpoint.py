@@ -98,6 +98,12 @@ class ModelSource(Model):
     base: str | None = Field(
         None, description="A base model of the provider.", examples=["builtin:tiny-chat"]
     )
+    trust_remote_code: bool | None = Field(
+        None,
+        description="Whether Python code that comes with `base` may run; default: no. A registered "
+        "model keeps what it was registered with.",
+        examples=[True],
+    )
     model: Annotated[str | None, Ref(("Model",), is_input=True, revisions=True)] = Field(
         None,
         description="A registered model, with a revision or alias.",

@@ -79,6 +79,7 @@ class Servables:
             project=self.places.project,
             environ=self.places.environ,
             pins=self._registry.pins,
+            trust_remote_code=bool(target.spec["model"].get("trustRemoteCode")),
             download=True,
         )
 
