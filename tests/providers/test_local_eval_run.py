@@ -270,3 +270,21 @@ def test_runs_are_removed_and_found_again(world: LocalWorld) -> None:
     assert adapter.observe(lost, None).external_id == made.external_id
     adapter.delete(lost, found, "delete")
     assert adapter.observe(lost, made.external_id) is None
+
+
+def test_the_same_evaluation_has_the_same_report_but_for_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: LocalWorld
+) -> None:
+    told = []
+    for name in ("one", "two"):
+        fresh = LocalWorld(tmp_path / name)
+        write_lines(fresh.folder / "questions.jsonl", QUESTIONS)
+        made = succeeded(fresh.made(eval_run(fresh)))
+        result, records = RunFolder(fresh.folder / made.outputs["report"]).load()
+        timeless = [replace(one, seconds={}) for one in result.subjects]
+        answers = [
+            [(label, replace(given, seconds=0)) for label, given in one.answers.items()]
+            for one in records
+        ]
+        told.append((replace(result, subjects=timeless, started_at="", finished_at=""), answers))
+    assert told[0] == told[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -110,6 +110,11 @@ def identified(item: Item, asked: QuestionSet, *, ordinal: int = 0) -> Item:
     if ordinal:
         said["ordinal"] = ordinal
     return replace(item, id=digest(said).removeprefix("sha256:")[:_ID_LENGTH])
+
+
+def asked_digest(ids: Iterable[tuple[str, str, str]]) -> str:
+    """Of all that is asked, whoever answers: capability, dataset and id of each item."""
+    return digest(sorted(map(list, ids)))
 
 
 def plain_text(content: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from loopwright.evaluation.answers import known_keys, request_key
 from loopwright.evaluation.items import load_items
-from loopwright.evaluation.questions import Item, QuestionSet, plain_text
+from loopwright.evaluation.questions import Item, QuestionSet, asked_digest, plain_text
 from loopwright.evaluation.scoring.base import as_text
 from loopwright.evaluation.scoring.words import is_asian
 from loopwright.providers.base import Estimate, LastRun, Range, Target
@@ -21,7 +21,8 @@ _SIGNS_A_TOKEN, _ASIAN_SIGNS_A_TOKEN = 4.0, 1.5
 _SHORTEST_ANSWER, _VERDICT = 8.0, 60.0
 _FRAME = 120.0
 """Tokens of what a judge is told beside rubric, question and answer."""
-_SPREAD = 2.0
+_SPREAD, _SPREAD_AFTER = 2.0, 1.25
+_MILLION = 1_000_000
 _SECONDS_EACH = Range(1.0, 0.05, 10.0)
 """Of an answer, where none was timed here."""
 
@@ -43,40 +44,33 @@ def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Esti
     sets = [one for one in question_sets(target, places) if one.path and one.file.is_file()]
     loaded = {one.key: load_items(one) for one in sets}
     asked = contestants(target) or [{"label": "", "endpoint": "", "digest": ""}]
-    loads = [_asking(sets, loaded, places, one["digest"]) for one in asked]
-    known = sum(known for _, known in loads)
-    total = sum((load for load, _ in loads), _Load()) + _judging(sets, loaded, len(asked))
-    items = sum(len(found) for found in loaded.values())
-    tokens = _about(total.read + total.said, exact=last is not None)
+    is_other_suite = last is not None and last.outputs.get("asked") != _digest(loaded)
+    judging = _judging(sets, loaded, len(asked))
+    most, likely, known = judging, judging, 0
+    for one in asked:
+        every = {
+            request_key(item.request(of.parameters)): _one(of, item)
+            for of in sets
+            for item in loaded[of.key]
+        }
+        kept = every.keys() & known_keys(places.evaluations / CACHE, one["digest"])
+        if len(kept) == len(every) and not is_other_suite:
+            kept = set()  # a run is planned because something changed: it is the model then
+        most += sum(every.values(), _Load())
+        likely += sum((load for key, load in every.items() if key not in kept), _Load())
+        known += len(kept)
     return Estimate(
-        rows=Range.exact(items),
-        tokens=tokens,
-        hours=_hours(target, places, total.answers, target.spec.get("concurrency", 8)),
-        cost=_cost(total, places.prices),
+        rows=Range.exact(sum(len(found) for found in loaded.values())),
+        tokens=_tokens_of(likely, most, spread=_SPREAD if last is None else _SPREAD_AFTER),
+        hours=_hours(target, places, likely, most),
+        cost=_cost(likely, most, places.prices),
         currency=str(places.prices.get("currency", "")),
         notes=tuple(_notes(target, places, len(asked), known)),
     )
 
 
-def _asking(
-    sets: Sequence[QuestionSet],
-    loaded: Mapping[tuple[str, str], Sequence[Item]],
-    places: Places,
-    digest: str,
-) -> tuple[_Load, int]:
-    """What is to be asked of one model, and how many of its answers are known.
-
-    A run is planned because something changed: where every answer is known, it is the model.
-    """
-    known = known_keys(places.evaluations / CACHE, digest)
-    requests = {
-        request_key(item.request(one.parameters)): (one, item)
-        for one in sets
-        for item in loaded[one.key]
-    }
-    open_keys = requests.keys() - known or requests.keys()
-    load = sum((_one(*requests[key]) for key in open_keys), _Load())
-    return load, len(requests) - len(open_keys)
+def _digest(loaded: Mapping[tuple[str, str], Sequence[Item]]) -> str:
+    return asked_digest((*key, item.id) for key, items in loaded.items() for item in items)
 
 
 def _one(asked: QuestionSet, item: Item) -> _Load:
@@ -114,30 +108,34 @@ def _tokens(text: str) -> float:
     return len(text) / signs
 
 
-def _about(value: float, *, exact: bool) -> Range:
-    spread = 1.25 if exact else _SPREAD
-    return Range(round(value), round(value / spread), round(value * spread))
-
-
-def _hours(target: Target, places: Places, answers: int, concurrency: int) -> Range:
-    known = Throughput(places.throughput).seconds(
-        f"eval/{target.address.name}", Range.exact(answers)
+def _tokens_of(likely: _Load, most: _Load, *, spread: float) -> Range:
+    low = (likely.read + likely.said) / spread
+    return Range(
+        round(likely.read + likely.said), round(low), round((most.read + most.said) * spread)
     )
-    if known is not None:
-        return _scaled(known, 1 / 3600)
-    return _scaled(_SECONDS_EACH, answers / concurrency / 3600)
 
 
-def _cost(load: _Load, prices: Mapping[str, Any]) -> Range | None:
-    paid = load.read * float(prices.get("inputPerMillionTokens", 0))
-    paid += load.said * float(prices.get("outputPerMillionTokens", 0))
-    if not paid:
+def _hours(target: Target, places: Places, likely: _Load, most: _Load) -> Range:
+    answers = Range(likely.answers, likely.answers, most.answers)
+    seconds = Throughput(places.throughput).seconds(f"eval/{target.address.name}", answers)
+    if seconds is None:
+        each, at_once = _SECONDS_EACH, target.spec.get("concurrency", 8)
+        seconds = Range(
+            each.likely * likely.answers / at_once,
+            each.low * likely.answers / at_once,
+            each.high * most.answers / at_once,
+        )
+    return Range(seconds.likely / 3600, seconds.low / 3600, seconds.high / 3600)
+
+
+def _cost(likely: _Load, most: _Load, prices: Mapping[str, Any]) -> Range | None:
+    def paid(load: _Load) -> float:
+        read = load.read * float(prices.get("inputPerMillionTokens", 0))
+        return (read + load.said * float(prices.get("outputPerMillionTokens", 0))) / _MILLION
+
+    if not paid(most):
         return None
-    return _scaled(Range(1.0, 1 / _SPREAD, _SPREAD), paid / 1_000_000)
-
-
-def _scaled(range_: Range, factor: float) -> Range:
-    return Range(range_.likely * factor, range_.low * factor, range_.high * factor)
+    return Range(paid(likely), paid(likely) / _SPREAD, paid(most) * _SPREAD)
 
 
 def _notes(target: Target, places: Places, models: int, known: int) -> Iterator[str]:

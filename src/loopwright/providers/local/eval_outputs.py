@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from loopwright.evaluation.questions import asked_digest
 from loopwright.evaluation.results import EvaluationResult, Interval, Part, Subject
 from loopwright.evaluation.running import Finished
 
@@ -22,6 +23,7 @@ def outputs_of(
         "version": result.revision,
         "digest": result.digest,
         "report": path,
+        "asked": asked_digest((one.capability, one.dataset, one.id) for one in finished.records),
         **_scores(evaluated),
         "floors": {one.label: _composite(one) for one in result.subjects if _is_floor(one)},
         "models": {one.label: one.digest for one in result.subjects if not _is_floor(one)},
