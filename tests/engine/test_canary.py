@@ -66,6 +66,7 @@ def test_passes_bring_it_on_and_the_plan_tells_how_far_it_is(project: TestProjec
     for share in (5, 25):
         change = change_of(project, canaried())
         assert (change.action, change.obstacle) == (Action.WAIT, Obstacle.RUNNING)
+        assert (change.symbol, change.revision) == ("^", "v1")
         assert change.reason.startswith("promote since 2026-01-01T")
         assert change.reason.endswith(f": {share} %, error rate 0.0 %")
         assert project.record(str(PROD)).spec["model"] == _FIRST

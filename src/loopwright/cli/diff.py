@@ -40,7 +40,7 @@ def command(
         document = to_document(plan)
         say_json({"changes": document["changes"], "drift": document["drift"]})
     for change in plan.pending if not as_json else ():
-        say(f"{change.action.symbol} {change.address}  {change.reason}")
+        say(f"{change.symbol} {change.address}  {change.reason}")
         for field in change.fields:
             say(f"    {field.path}: {show(field.before)} -> {show(field.after)}")
     return ExitCode.CHANGES if plan.pending else ExitCode.DONE

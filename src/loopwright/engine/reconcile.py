@@ -243,7 +243,8 @@ class Reconciler:
 
         for change in plan.changes:
             record = ledger.records.get(change.address)
-            if not change.evidence or change.action is Action.PROMOTE or record is None:
+            judged = change.evidence and change.action in (Action.NOOP, Action.UPDATE)
+            if not judged or record is None:
                 continue
             after = refused_now(record, change, now=ledger.now())
             if after is not None:

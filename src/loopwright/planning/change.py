@@ -125,6 +125,12 @@ class Change:
     """Of a promotion and of one that is refused: the numbers that decided it."""
 
     @property
+    def symbol(self) -> str:
+        """What people see before it: of a promotion under way, that it is one."""
+        under_way = self.obstacle is Obstacle.RUNNING and self.evidence
+        return (Action.PROMOTE if under_way else self.action).symbol
+
+    @property
     def forces_replace(self) -> tuple[str, ...]:
         return tuple(change.path for change in self.fields if change.forces_replace)
 

@@ -175,10 +175,13 @@ class Planner:
             return replace(base, obstacle=Obstacle.DECISION, reason=both_ways_out(record))
         if record and record.pending:
             begun = record.pending
+            evidence = begun.promotes.get("evidence", {})
+            number = begun.revision or evidence.get("revision")
             return replace(
                 base,
                 obstacle=Obstacle.RUNNING,
-                revision=f"v{begun.revision}" if begun.revision else "",
+                revision=f"v{number}" if number else "",
+                evidence=evidence,
                 reason=f"{begun.action} since {_to_seconds(begun.since)}{_how_far(begun)}"
                 if begun.sent
                 else f"{begun.action} begun {_to_seconds(begun.since)} without an answer; "

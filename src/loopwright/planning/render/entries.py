@@ -93,7 +93,7 @@ def entry(change: Change, *, page: Page, column: int) -> Iterator[Line]:
 
 def _head(change: Change, page: Page, column: int) -> list[Line]:
     style = Style.RED if change.obstacle in REFUSALS else STYLES[change.action]
-    start = line(f"  {change.action.symbol:<3} {VERBS[change.action]:<7}  ", style)
+    start = line(f"  {change.symbol:<3} {VERBS[change.action]:<7}  ", style)
     reason = reason_words(replace(change, reason="") if _is_told_below(change) else change)
     others = _others(change, page)
     pieces = [Span(reason)] if reason else []

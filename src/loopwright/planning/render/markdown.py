@@ -119,7 +119,7 @@ def _section(section: Section) -> Iterator[_Block]:
 
 def _rows(group: Group) -> Iterator[tuple[str, ...]]:
     for change in group.shown:
-        action = f"{code(change.action.symbol)} {VERBS[change.action]}"
+        action = f"{code(change.symbol)} {VERBS[change.action]}"
         name = f"{code(str(change.address))} {text(change.revision)}".rstrip()
         yield action, name, _why(change), text(_DOT.join(facts(change)))
     if group.hidden:
