@@ -54,6 +54,7 @@ class JoinedRows:
         self._keep_last = keep_last(parameters)
         self._device = model.device
         self._lengths: list[int] = []
+        self._promised = 0
         self._mask = self._positions = torch.zeros(0)
 
     @property
@@ -90,7 +91,7 @@ class JoinedRows:
         """See Rows."""
         window = self._window
         if window.end == window.columns:
-            self._resize(window.width, height=window.height, width=window.width + _STEP)
+            self._resize(window.width, rows=window.rows, width=self._promised)
         rows = window.rows
         given = {"position_ids": self._positions[:rows]} if self._with_positions else {}
         output = self._model(
@@ -144,12 +145,12 @@ class JoinedRows:
             window.start = window.end = longest
         rows = window.rows + newcomers
         if rows > window.height or longest > window.end or window.end + 1 > window.columns:
-            end = max(window.width, longest)
-            self._resize(end, height=max(self._height(rows), window.height), width=width)
+            self._resize(max(window.width, longest), rows=rows, width=width)
+        self._promised = width
 
-    def _resize(self, end: int, *, height: int, width: int) -> None:
-        """Buffers of `height` rows that hold `width` tokens, what is in use ending at `end`."""
-        window = self._window
+    def _resize(self, end: int, *, rows: int, width: int) -> None:
+        """Buffers for `rows` that hold `width` tokens, what is in use ending at `end`."""
+        window, height = self._window, self._height(rows)
         columns = max(_rounded(width), _rounded(end + 1))
         for layer in self._layers:
             layer.resized(end, height=height, columns=columns)

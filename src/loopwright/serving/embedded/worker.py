@@ -147,6 +147,7 @@ class Worker(threading.Thread):
         for label, lane in list(self._lanes.items()):
             if lane.generations:
                 self._work(label, Lane.step, news)
+        self._let_caches_go()
         self._let_adapters_go()
         if news:
             self._deliver(news)
@@ -277,6 +278,12 @@ class Worker(threading.Thread):
             news.extend((each, Piece(error=refusal)) for each in failed.values())
             del self._lanes[label]
         self._used_at = self._monotonic()
+
+    def _let_caches_go(self) -> None:
+        """Within a bound, what a model that rests has set up is needed by others."""
+        if self._bounds.memory_bytes is not None:
+            for label in [label for label, lane in self._lanes.items() if not lane.generations]:
+                del self._lanes[label]
 
     def _let_adapters_go(self) -> None:
         for label in list(self._leaving):
