@@ -12,6 +12,7 @@ import pytest
 from loopwright.daemon.access import Access
 from loopwright.evaluation.run_folder import RunFolder
 from loopwright.providers.base import LastRun, OperationStatus, Range, Resolved, Severity, Target
+from loopwright.providers.local.erasing_evaluations import erase_evaluations, items_by_evaluation
 from loopwright.providers.local.tasks import eval_run as task
 from loopwright.resources.address import Address
 from loopwright.resources.eval_suite import EvalSuite
@@ -288,3 +289,25 @@ def test_the_same_evaluation_has_the_same_report_but_for_times(
         ]
         told.append((replace(result, subjects=timeless, started_at="", finished_at=""), answers))
     assert told[0] == told[1]
+
+
+def test_an_erasure_takes_all_text_out_of_what_was_drawn_from_a_dataset(world: LocalWorld) -> None:
+    places = world.provider.places
+    secret = [{"question": f"ticket {n} of Li Lei", "expected": str(n % 3)} for n in range(3)]
+    version = write_lines(places.datasets / "sft/v2/validation.jsonl", secret).parent
+    drawn = Resolved(Address("Dataset", "sft"), outputs={"path": str(version)})
+    one = {"name": "held", "dataset": "Dataset/sft", "method": "exactMatch"}
+    inputs = {"suite.capabilities.0.datasets.0.dataset": drawn}
+    made = succeeded(world.made(eval_run(world, one, inputs=inputs)))
+    other = succeeded(world.made(replace(eval_run(world), revision=2)))
+    assert items_by_evaluation(places, ["sft@v1"]) == {}
+    assert items_by_evaluation(places, ["sft@v2"]) == {made.external_id: 3}
+    for _ in range(2):
+        erase_evaluations(places, ["sft@v2"])
+    left = [path for path in places.evaluations.rglob("*") if path.is_file()]
+    assert not [path for path in left if b"Li Lei" in path.read_bytes()]
+    assert not (places.evaluations / "cache").exists()
+    result, records = RunFolder(world.folder / made.outputs["report"]).load()
+    assert (result.digest, len(records)) == (made.outputs["digest"], 3)
+    _, kept = RunFolder(world.folder / other.outputs["report"]).load()
+    assert kept[0].messages

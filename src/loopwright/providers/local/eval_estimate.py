@@ -12,11 +12,11 @@ from loopwright.evaluation.questions import Item, QuestionSet, asked_digest, pla
 from loopwright.evaluation.scoring.base import as_text
 from loopwright.evaluation.scoring.words import is_asian
 from loopwright.providers.base import Estimate, LastRun, Range, Target
+from loopwright.providers.local.eval_run import CACHE
 from loopwright.providers.local.eval_sets import contestants, question_sets
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.throughput import Throughput
 
-CACHE = "cache"
 _SIGNS_A_TOKEN, _ASIAN_SIGNS_A_TOKEN = 4.0, 1.5
 _SHORTEST_ANSWER, _VERDICT = 8.0, 60.0
 _FRAME = 120.0

@@ -25,6 +25,8 @@ from loopwright.providers.local.serving import Serving
 
 RECEIPTS = ".receipts"
 """Folder beside the runs; none of them can have this name."""
+CACHE = "cache"
+"""Folder beside the runs that answers are kept in."""
 _PASSING_BY = ("rateLimit", "description", "lifecycle", "promote", "running")
 """Fields of an endpoint that do not decide what its model answers."""
 

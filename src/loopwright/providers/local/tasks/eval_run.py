@@ -26,8 +26,9 @@ from loopwright.evaluation.telling import Prices, Told, result_of
 from loopwright.models.registry import Registry
 from loopwright.models.version import ModelVersion
 from loopwright.providers.base import Progress
+from loopwright.providers.local.erasing_evaluations import DRAWN, drawn_from
 from loopwright.providers.local.eval_outputs import message_of, outputs_of
-from loopwright.providers.local.eval_run import declared_digest, next_version, receipts_of
+from loopwright.providers.local.eval_run import CACHE, declared_digest, next_version, receipts_of
 from loopwright.providers.local.gateway_asker import GatewayAsker
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt
@@ -38,8 +39,6 @@ from loopwright.providers.local.throughput import Throughput
 if TYPE_CHECKING:
     from loopwright.providers.local.worker import Work
 
-CACHE = "cache"
-"""Folder beside the runs that answers are kept in."""
 _PATIENCE = 120.0
 _CURVE = "loss.svg"
 
@@ -73,9 +72,12 @@ def run(work: Work) -> Outcome:
     result = result_of(evaluation, finished, told)
     folder.write(result, finished.records)
     html.write(result, finished.records, folder.page, extra=_extra(evaluated))
+    learned = [arguments["floors"]] if arguments["floors"] else []
     outputs = work.told(outputs_of(result, finished, arguments, path=places.text(folder.path)))
     external_id = f"{name}@v{claim['version']}"
-    receipts_of(places).put(Receipt(external_id, work.job.owner, work.job.revision, outputs))
+    facts = {DRAWN: drawn_from([one["path"] for one in arguments["sets"]] + learned, places)}
+    receipt = Receipt(external_id, work.job.owner, work.job.revision, outputs, facts)
+    receipts_of(places).put(receipt)
     return Outcome(external_id, outputs, message_of(result))
 
 
