@@ -133,6 +133,26 @@ def test_a_dataset_version_is_asked_for_its_last_answers_by_call(
         assert f'"{said}"' in calls[answer["custom_id"]]
 
 
+def test_answers_for_an_erased_call_go_with_it(world: LocalWorld, gateway: MockUpstream) -> None:
+    asked = [question(1) | {"custom_id": f"call-{n}"} for n in range(4)]
+    target = of_file(world, *asked, question(2, "refused") | {"custom_id": "call-9"})
+    made = succeeded(world.made(target))
+    erasing = world.provider.erasing
+    (copy,) = erasing.copies({"call-2", "call-9", "other"}, lakes=())
+    assert (copy.kind, copy.name, copy.lines, copy.erasable) == ("batch", made.external_id, 2, True)
+    for _ in range(2):
+        erasing.erase({"call-2", "call-9"}, lakes=())
+    assert [row["custom_id"] for row in rows(world, "output.jsonl")] == [
+        "call-0",
+        "call-1",
+        "call-3",
+    ]
+    assert rows(world, "errors.jsonl") == []
+    assert erasing.copies({"call-2", "call-9"}, lakes=()) == ()
+    assert world.adapter("BatchInference").observe(target, made.external_id).ready
+    assert list(world.adapter("BatchInference").check(target)) == []  # the folder is still ours
+
+
 @pytest.mark.parametrize("to", [{"path": "calls"}, {"inferenceDataset": "calls"}])
 def test_what_an_export_has_put_is_asked_again(
     world: LocalWorld, gateway: MockUpstream, to: dict[str, str]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from loopwright.state.records import Record
     from loopwright.state.store import StateSession
 
-_MOVES_DATA = frozenset({"CallImport", "Dataset", "Export"})
+_MOVES_DATA = frozenset({"CallImport", "Dataset", "Export", "FineTuneJob", "BatchInference"})
 
 
 class Copy(Protocol):

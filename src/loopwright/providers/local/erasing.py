@@ -25,6 +25,11 @@ from loopwright.lake.capture.spool import gateways
 from loopwright.lake.datasets.catalog import MANIFEST, Catalog
 from loopwright.lake.erasing.erased_lines import erase_lines, lines_about
 from loopwright.lake.store import Lake
+from loopwright.providers.local.erasing_batches import (
+    erase_batches,
+    lines_by_batch,
+    unfinished_batches,
+)
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, exports_of
 
@@ -36,7 +41,7 @@ class Copy:
     """Something that was made of calls."""
 
     kind: str
-    """`version` of a dataset, or `export`."""
+    """`version` of a dataset, `export`, or `batch`."""
     name: str
     """Its external id as state has it."""
     lines: int | None
@@ -82,6 +87,8 @@ class LocalErasing:
             copy = self._export(receipt, call_ids, versions, lakes)
             if copy.lines != 0:
                 found.append(copy)
+        answered = lines_by_batch(self.places, call_ids)
+        found += [Copy("batch", name, count, erasable=True) for name, count in answered.items()]
         return tuple(sorted(found, key=lambda copy: (copy.kind, copy.name)))
 
     def erase(self, call_ids: Collection[str], *, lakes: Collection[str]) -> None:
@@ -95,6 +102,7 @@ class LocalErasing:
             shutil.rmtree(remainder)
         for _, folder, _ in self._versions(call_ids):
             erase_lines(folder, call_ids, disk=Disk())
+        erase_batches(self.places, call_ids)
         receipts = exports_of(self.places)
         for receipt in receipts.all():
             copy, folder = (
@@ -110,7 +118,8 @@ class LocalErasing:
                 receipts.put(replace(receipt, facts=facts))
 
     def _remainders(self) -> Iterator[Path]:
-        """Folders that killed builds and exports left: nobody reads them, and text lies in them."""
+        """Folders that killed builds, exports and batches left: text lies in them."""
+        yield from unfinished_batches(self.places)
         for folder in self.places.datasets.glob("*/v*"):
             if folder.is_dir() and not (folder / MANIFEST).exists():
                 yield folder
