@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from loopwright.graph import Graph
 from loopwright.planning.change import Action
 from loopwright.planning.outlook import makers_of
 from loopwright.planning.plan import Plan
 from loopwright.planning.situation import Situation
-from loopwright.providers.base import Estimate, Resolved, Target
+from loopwright.providers.base import Estimate, Range, Resolved, Target
 from loopwright.resources.address import Address
+from loopwright.resources.base import Nature
 from loopwright.resources.markers import Edge
+
+_NUMBERS = ("rows", "tokens", "steps", "hours", "cost")
+_SLACK = 0.1
+"""How far off a sample may come out at least: what is left out and held out is drawn."""
 
 
 def to_estimate_later(situation: Situation, plan: Plan) -> Iterator[Address]:
@@ -26,13 +32,30 @@ def to_estimate_later(situation: Situation, plan: Plan) -> Iterator[Address]:
 
 
 def planned_makers(plan: Plan, graph: Graph, address: Address) -> set[Address]:
-    """What makes a new version for it in this plan, directly."""
+    """What makes a new version for it in this plan, directly or for a suite that it names."""
     found = set()
     for link in graph.links(address):
-        maker = plan.change(link.target) if link.edge is Edge.NEEDS else None
-        if maker and maker.action is Action.RUN and (link.is_input or link.is_feeder):
+        if link.edge is not Edge.NEEDS or not (link.is_input or link.is_feeder):
+            continue
+        maker = plan.change(link.target)
+        if graph.resources[link.target].nature is Nature.CONFIG:
+            found |= planned_makers(plan, graph, link.target)
+        elif maker and maker.action is Action.RUN:
             found.add(link.target)
     return found
+
+
+def foreseen(estimate: Estimate) -> Estimate:
+    """Numbers that rest on what is not there yet: never exact, and no reason to wait."""
+    ranges: dict[str, Any] = {name: _wider(getattr(estimate, name)) for name in _NUMBERS}
+    return replace(estimate, waiting="", **ranges)
+
+
+def _wider(found: Range | None) -> Range | None:
+    if found is None:
+        return None
+    low, high = found.likely * (1 - _SLACK), found.likely * (1 + _SLACK)
+    return Range(found.likely, min(found.low, low), max(found.high, high))
 
 
 def with_planned(target: Target, graph: Graph, planned: Mapping[Address, Estimate]) -> Target:

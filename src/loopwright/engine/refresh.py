@@ -10,7 +10,12 @@ from functools import partial
 
 from loopwright.clock import Clock, to_text
 from loopwright.engine.files import file_digests
-from loopwright.engine.foreseeing import planned_makers, to_estimate_later, with_planned
+from loopwright.engine.foreseeing import (
+    foreseen,
+    planned_makers,
+    to_estimate_later,
+    with_planned,
+)
 from loopwright.engine.pinning import Asked, Pinned, ask_pins, to_ask
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.retry import Backoff, with_retries
@@ -281,7 +286,7 @@ class Refresher:
             planned = {maker: found[maker] for maker in makers}
             estimate = self.estimate(planner, address, planned)
             if estimate is not None and not estimate.failed:  # it may succeed once these are there
-                found[address] = replace(estimate, waiting="")
+                found[address] = foreseen(estimate) if planned else estimate
         return found
 
 
