@@ -33,7 +33,7 @@ from loopwright.providers.local.served_adapter import ServedAdapter, edited, sen
 from loopwright.providers.local.serving import Status
 
 _CONNECT_SECONDS = 1.0
-_LOOK_AGAIN = 0.5
+_LOOK_AGAIN, _LOOK_AT_CANARY = 0.5, 2.0
 _NOT_YET = "the project daemon does not serve it yet"
 _MODEL = ("model", "runtime")  # the fields that say what answers
 
@@ -117,7 +117,8 @@ class EndpointAdapter(ServedAdapter):
         if stage is None or not stage.outcome:
             canary = told.get("canary", {})
             weight, words = canary.get("weight", 0), canary.get("words", "")
-            return _running(operation, Progress(weight, 100, "%", words))
+            progress = Progress(weight, 100, "%", words)
+            return replace(_running(operation, progress), poll_after=_LOOK_AT_CANARY)
         if stage.outcome == PROMOTED:
             return replace(operation, progress=None)
         return operation.with_status(OperationStatus.FAILED, refused=stage.why, progress=None)

@@ -114,7 +114,8 @@ class Serving:
         """Values that we have of the variables which declarations refer to."""
         project = self.places.file.model_dump(mode="json", include={"principals"})
         shelves = (self.folder.endpoints, self.folder.lakes)
-        specs = (declared.spec for shelf in shelves for declared in shelf.all())
+        every = [declared for shelf in shelves for declared in shelf.all()]
+        specs = (spec for one in every for spec in (one.spec, one.canary))
         names = {name for spec in (project, *specs) for name in _variables(spec)}
         environ = self.places.environ
         return {name: environ[name] for name in sorted(names) if environ.get(name)}
