@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from loopwright.state.records import Record
     from loopwright.state.store import StateSession
 
-_MOVES_DATA = frozenset({"CallImport", "Dataset", "Export", "FineTuneJob", "BatchInference"})
+_MOVES_DATA = frozenset(
+    {"CallImport", "Dataset", "Export", "FineTuneJob", "BatchInference", "EvalRun"}
+)
 
 
 class Copy(Protocol):

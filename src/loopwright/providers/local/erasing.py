@@ -30,6 +30,7 @@ from loopwright.providers.local.erasing_batches import (
     lines_by_batch,
     unfinished_batches,
 )
+from loopwright.providers.local.erasing_evaluations import erase_evaluations, items_by_evaluation
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, exports_of
 
@@ -41,7 +42,7 @@ class Copy:
     """Something that was made of calls."""
 
     kind: str
-    """`version` of a dataset, `export`, or `batch`."""
+    """`version` of a dataset, `export`, `batch` or `evaluation`."""
     name: str
     """Its external id as state has it."""
     lines: int | None
@@ -89,6 +90,8 @@ class LocalErasing:
                 found.append(copy)
         answered = lines_by_batch(self.places, call_ids)
         found += [Copy("batch", name, count, erasable=True) for name, count in answered.items()]
+        asked = items_by_evaluation(self.places, versions)
+        found += [Copy("evaluation", name, count, erasable=True) for name, count in asked.items()]
         return tuple(sorted(found, key=lambda copy: (copy.kind, copy.name)))
 
     def erase(self, call_ids: Collection[str], *, lakes: Collection[str]) -> None:
@@ -100,8 +103,10 @@ class LocalErasing:
         """
         for remainder in self._remainders():
             shutil.rmtree(remainder)
-        for _, folder, _ in self._versions(call_ids):
+        versions = {name: folder for name, folder, _ in self._versions(call_ids)}
+        for folder in versions.values():
             erase_lines(folder, call_ids, disk=Disk())
+        erase_evaluations(self.places, versions)
         erase_batches(self.places, call_ids)
         receipts = exports_of(self.places)
         for receipt in receipts.all():
