@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from loopwright.errors import LoopwrightError
 from loopwright.models.served import base_of
@@ -21,7 +22,7 @@ _TOKENS = Range(1.0, 0.6, 1.7)
 """Tokens of the base's own tokenizer, for each that the recorded calls counted."""
 _TOKENS_A_ROW = Range(250, 50, 1_000)
 START = "start"
-"""Under which is remembered what a run takes beside training, seconds, by device."""
+"""Under which is remembered what a run takes beside training, seconds, by where it runs."""
 _START_SECONDS = Range(15, 5, 60)
 _STEP_SECONDS = Range(0.08, 0.03, 0.3)
 """What every step costs beside the arithmetic, on a CPU."""
@@ -30,9 +31,9 @@ _FLOPS_A_SECOND = {"cpu": Range(3e10, 8e9, 1.5e11), "gpu": Range(8e13, 1.5e13, 4
 _ENDS = ("low", "likely", "high")
 
 
-def throughput_key(base_digest: str, method: str, device: str) -> str:
+def throughput_key(base_digest: str, method: str, where: str) -> str:
     """Under which the speed of a run is remembered, tokens a second."""
-    return f"train/{base_digest[:23]}/{method}/{device}"
+    return f"train/{base_digest[:23]}/{method}/{where}"
 
 
 def tokenizer_key(base_digest: str) -> str:
@@ -55,12 +56,14 @@ def estimate_of(target: Target, places: Places) -> Estimate:
     trained = Range(*(float(counts[end].tokens) for end in ("likely", "low", "high")))
     steps = Range(*(float(counts[end].steps) for end in ("likely", "low", "high")))
     device = device_of(places)
-    seconds = speeds.seconds(throughput_key(digest, hyperparameters.method, device), trained)
+    where = where_of(places, target.spec)
+    seconds = speeds.seconds(throughput_key(digest, hyperparameters.method, where), trained)
+    known = speeds.typical(f"{START}/{where}")
+    beside = Range(known, known / 2, known * 2) if known else _START_SECONDS
     if seconds is not None:
-        beside = speeds.typical(f"{START}/{device}") or _START_SECONDS.likely
-        seconds += Range(beside, beside / 2, beside * 2)
+        seconds += beside
     elif parameters:
-        seconds = _guess(parameters, hyperparameters.method, trained, steps, device)
+        seconds = beside + _guess(parameters, hyperparameters.method, trained, steps, device)
         notes.append("its time is a rough guess by the size of the model: no run of it here yet")
     else:
         notes.append("how long it takes is not known: the base model is not on this machine yet")
@@ -82,6 +85,12 @@ def device_of(places: Places) -> str:
     if said == "auto":
         return "gpu" if Path("/dev/nvidia0").exists() else "cpu"
     return "cpu" if said == "cpu" else "gpu"
+
+
+def where_of(places: Places, said: Mapping[str, Any]) -> str:
+    """What runs of equal speed share beside model and method: `cpu`, `gpu/accelerate/4`."""
+    device = device_of(places)
+    return device if said["engine"] == "local" else f"{device}/accelerate/{said['processes']}"
 
 
 def _notes(target: Target) -> Iterator[str]:
@@ -151,11 +160,9 @@ def _guess(parameters: int, method: str, tokens: Range, steps: Range, device: st
     """By the arithmetic of the model alone, on a machine that nobody has measured."""
     work, speed = parameters * _FLOPS_A_PARAMETER[method], _FLOPS_A_SECOND[device]
     return Range(
-        _START_SECONDS.likely
-        + tokens.likely * work / speed.likely
-        + steps.likely * _STEP_SECONDS.likely,
-        _START_SECONDS.low + tokens.low * work / speed.high + steps.low * _STEP_SECONDS.low,
-        _START_SECONDS.high + tokens.high * work / speed.low + steps.high * _STEP_SECONDS.high,
+        tokens.likely * work / speed.likely + steps.likely * _STEP_SECONDS.likely,
+        tokens.low * work / speed.high + steps.low * _STEP_SECONDS.low,
+        tokens.high * work / speed.low + steps.high * _STEP_SECONDS.high,
     )
 
 

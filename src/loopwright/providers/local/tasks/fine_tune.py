@@ -16,9 +16,9 @@ from loopwright.models.version import ModelVersion
 from loopwright.providers.base import Progress
 from loopwright.providers.local.fine_tune_estimate import (
     START,
-    device_of,
     throughput_key,
     tokenizer_key,
+    where_of,
 )
 from loopwright.providers.local.kept_models import bring, keep_checkpoints, prune
 from loopwright.providers.local.receipts import Receipt
@@ -212,9 +212,9 @@ def _remember(
     """For the next plan's estimate: how fast it went, what it took beside training (loading,
     saving), and how many tokens its rows have."""
     speeds, digest = Throughput(work.places.throughput), start.facts.digest
-    device = device_of(work.places)
-    speeds.note(throughput_key(digest, known.method, device), tuned.tokens_per_second)
-    speeds.note(f"{START}/{device}", beside)
+    where = where_of(work.places, work.arguments)
+    speeds.note(throughput_key(digest, known.method, where), tuned.tokens_per_second)
+    speeds.note(f"{START}/{where}", beside)
     counted = work.arguments["rows"].get("countedTokens") or 0
     if counted and tuned.epochs:
         speeds.note(tokenizer_key(digest), tuned.tokens / tuned.epochs / counted)
