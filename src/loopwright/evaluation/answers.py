@@ -16,8 +16,8 @@ import orjson
 
 from loopwright.evaluation.scoring.base import Given
 from loopwright.hashing import digest, sha256_hex
-from loopwright.inference.client import Reply
 from loopwright.inference.journal import Journal
+from loopwright.inference.reply import Reply
 
 _OWNER_ONLY = 0o700
 

@@ -10,7 +10,7 @@ from typing import Any
 from loopwright.errors import EvaluationError
 from loopwright.evaluation.answers import Answered, KeptAnswers
 from loopwright.inference.asking import Asks, ask_all
-from loopwright.inference.client import Reply
+from loopwright.inference.reply import Reply
 
 CHAT = "chat/completions"
 _AWAY = frozenset({0, 401, 403, 404, 429, 502, 503, 504})
