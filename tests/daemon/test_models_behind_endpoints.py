@@ -110,6 +110,17 @@ def test_models_of_one_base_share_its_process_with_the_base_itself(here: DaemonH
     eventually(lambda: not process(here) and _is_gone(pid))
 
 
+def test_other_bounds_make_another_process_and_end_the_one_before(here: DaemonHere) -> None:
+    model = a_model(here.project, "m@1")
+    here.declare("chat", model)
+    here.settled("chat", "m@1")
+    before = process(here)["pid"]
+    with hammered(here, "chat"):
+        here.declare("chat", replace(model, bounds=replace(model.bounds, threads=2)))
+        eventually(lambda: _is_gone(before))
+    assert process(here)["pid"] != before
+
+
 def test_a_killed_process_is_started_again_while_calls_wait(here: DaemonHere) -> None:
     here.declare("chat", a_model(here.project, "m@1"))
     here.settled("chat", "m@1")

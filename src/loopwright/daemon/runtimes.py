@@ -60,6 +60,7 @@ class Runtimes:
         self._environ, self._changed, self._command = environ, changed, command
         self._backers: dict[str, Backer] = {}
         self._held: dict[tuple[str, str], ServedModel] = {}
+        self._known: dict[tuple[str, str], ServedModel] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def hold(self, choices: Iterable[Choice]) -> None:
@@ -70,6 +71,7 @@ class Runtimes:
                 continue
             key = _key(choice.model, choice.server)
             self._held[key, choice.model.label] = choice.model
+            self._known[key, choice.model.label] = choice.model
             self._backer(key, choice.model, choice.server).want(choice.model)
 
     def address(self, choice: Choice) -> Address | None:
@@ -89,11 +91,14 @@ class Runtimes:
 
     def retire(self, in_use: InUse) -> None:
         """Let go what is not held and that no call waits for."""
-        used = {model for _, model in in_use}
+        for (key, label), model in list(self._known.items()):
+            backer = self._backers[key]
+            found = backer.address(model)
+            is_used = found is not None and (found.url, found.model) in in_use
+            if (key, label) not in self._held and not is_used:
+                backer.drop(label)
+                del self._known[key, label]
         for key, backer in list(self._backers.items()):
-            for label in backer.labels:
-                if (key, label) not in self._held and label not in used:
-                    backer.drop(label)
             if not backer.labels:
                 del self._backers[key]
                 ending = asyncio.create_task(backer.stop())

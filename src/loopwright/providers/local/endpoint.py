@@ -117,7 +117,7 @@ class EndpointAdapter(ServedAdapter):
         if stage is None or not stage.outcome:
             canary = told.get("canary", {})
             weight, words = canary.get("weight", 0), canary.get("words", "")
-            progress = Progress(weight, 100, "%", words)
+            progress = Progress(weight, 100, "%", words.partition(", ")[2])
             return replace(_running(operation, progress), poll_after=_LOOK_AT_CANARY)
         if stage.outcome == PROMOTED:
             return replace(operation, progress=None)
