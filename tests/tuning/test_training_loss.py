@@ -132,3 +132,26 @@ def test_a_run_gives_a_plain_folder_without_pickles(base: Path, tmp_path: Path) 
     ]
     last = read_points(settings.run_folder / METRICS)[-1]
     assert (last.step, last.steps, last.tokens) == (2, 2, tuned.tokens)
+
+
+def test_a_tuned_model_ends_its_turn_and_pads_with_tokens_that_it_has(
+    base: Path, tmp_path: Path
+) -> None:
+    """A base that knows neither: as those that were made to go on and on."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    turn_end = tokenizer.eos_token_id
+    tokenizer.eos_token, tokenizer.pad_token = "<|im_start|>", None
+    model = AutoModelForCausalLM.from_pretrained(base)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = None
+    model.save_pretrained(tmp_path / "endless")
+    tokenizer.save_pretrained(tmp_path / "endless")
+    plain = _settings(base, tmp_path, TALKS, {"maxSteps": 1})
+    loaded = load(RunSettings(**{**_fields(plain), "base": tmp_path / "endless"}), None)
+    assert loaded.tokenizer.eos_token_id == turn_end
+    assert loaded.model.generation_config.eos_token_id == [turn_end, tokenizer.eos_token_id]
+    assert loaded.tokenizer.pad_token_id == loaded.model.generation_config.pad_token_id
+    assert loaded.tokenizer.pad_token_id is not None
+    assert len(loaded.tokenizer) == loaded.model.get_input_embeddings().weight.shape[0]
