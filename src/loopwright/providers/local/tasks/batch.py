@@ -29,6 +29,7 @@ from loopwright.providers.local.batch_output import (
 from loopwright.providers.local.batch_sources import lines_of
 from loopwright.providers.local.gateway_asker import GatewayAsker
 from loopwright.providers.local.receipts import Receipt
+from loopwright.providers.local.serving import Serving
 from loopwright.providers.local.tasks import Outcome
 from loopwright.providers.local.tasks.loops import run_until_stopped
 from loopwright.providers.local.throughput import Throughput
@@ -115,6 +116,8 @@ def _ask_endpoint(work: Work, batch: Batch, left: float, watch: _Watch) -> None:
             f"the endpoint {name} does not answer: {error.message}",
             hint="what was answered is kept, and the next attempt goes on from there",
         ) from error
+    # a Dataset that waits for these calls is made in the same apply
+    Serving(work.places).handed_over()
 
 
 def _ask_model(work: Work, batch: Batch, left: float, watch: _Watch) -> None:
