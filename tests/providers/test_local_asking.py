@@ -1,10 +1,11 @@
-"""Jobs that ask: through whichever daemon serves, and until they are told to stop."""
+"""Jobs that go on: through whichever daemon serves, from where they were, until told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,6 +16,7 @@ from loopwright.inference.client import Reply
 from loopwright.providers.local import gateway_asker
 from loopwright.providers.local.gateway_asker import GatewayAsker
 from loopwright.providers.local.tasks.loops import run_until_stopped
+from loopwright.providers.local.unfinished import Unfinished
 from support.upstreams import MockUpstream
 
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
@@ -82,3 +84,16 @@ def test_a_request_to_stop_ends_the_loop_and_is_raised_outside_of_it(
         signal.signal(signal.SIGTERM, before)
     assert cleared == [True]
     assert run_until_stopped(asyncio.sleep(0, "done")) == "done"
+
+
+def test_what_a_run_has_got_is_kept_for_it_and_not_for_ever(tmp_path: Path) -> None:
+    unfinished = Unfinished(tmp_path)
+    first, other = unfinished.folder("one", "a"), unfinished.folder("two", "a")
+    assert first == unfinished.folder("one", "a") != other
+    second = unfinished.folder("one", "b")  # the resource was edited meanwhile
+    assert (first.exists(), second.exists(), other.exists()) == (False, True, True)
+    os.utime(other, (0, 0))
+    unfinished.folder("one", "b")
+    assert not other.exists()
+    unfinished.clear("one")
+    assert not second.exists()

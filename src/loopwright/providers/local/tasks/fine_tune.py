@@ -111,7 +111,7 @@ def _settings(work: Work, start: Start, folder: Path) -> RunSettings:
 
 
 class _Told:
-    """Reports how far a run is, and logs each tenth of it and each look at the held-out rows."""
+    """Reports how far a run is, and logs each tenth of it and what goes on beside training."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -120,7 +120,7 @@ class _Told:
     def __call__(self, step: Step) -> None:
         unit = "steps" if step.steps else ""
         self._work.report(Progress(step.step, step.steps, unit, step.note, step.eta_seconds))
-        now = (10 * step.step // max(1, step.steps), step.validation_loss, step.phase)
+        now = (10 * step.step // max(1, step.steps), step.phase)
         if now != self._logged:
             self._logged = now
             done = f"step {step.step:,} of {step.steps:,}: " if step.steps else ""
