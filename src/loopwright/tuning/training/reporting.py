@@ -44,7 +44,10 @@ class Reporting(TrainerCallback):  # type: ignore[misc]  # transformers is not f
         """Only now does time count: loading is not training."""
         self._started = time.monotonic()
         self._logged = (self._started, 0)
-        self._say(Point(state.global_step, state.max_steps, seconds=self._before.seconds))
+        before = self._before
+        self._say(
+            Point(state.global_step, state.max_steps, before.epoch, before.tokens, before.seconds)
+        )
 
     def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> None:
         """When asked to stop: write a checkpoint and go."""
