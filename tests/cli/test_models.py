@@ -10,7 +10,9 @@ import pytest
 from loopwright.cli import run
 from loopwright.cli.models_lineage import lineage
 from loopwright.cli.recorded_models import RecordedModels
+from loopwright.models.bases import folder_digest, shipped
 from loopwright.models.digests import FileFacts
+from loopwright.models.pins import Pins
 from loopwright.models.version import BaseFacts, ModelVersion
 from loopwright.resources.address import Address
 from loopwright.state.records import Record, Revision, RunStatus
@@ -122,6 +124,19 @@ def test_a_full_model_is_exported_whole_and_never_over_something(
     assert "is there already" in err
     assert models("export", "router", "--to", str(tmp_path / "b"), "--merged")[0] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_shipped_base_is_copied_into_a_folder_of_ones_own(
+    models: Loopwright, tmp_path: Path
+) -> None:
+    target = tmp_path / "base"
+    assert models("export", "builtin:tiny-chat", "--to", str(target))[0] == 0
+    home = shipped("builtin:tiny-chat")
+    pins = Pins(tmp_path / "pins")
+    assert folder_digest(target, pins) == folder_digest(home, pins)
+    code, _, err = models("export", "builtin:tony-chat", "--to", str(tmp_path / "other"))
+    assert code == 1
+    assert "shipped: builtin:tiny-chat" in err
 
 
 def test_an_adapter_is_exported_with_a_base_that_peft_finds(

@@ -19,7 +19,7 @@ _FORMS = {
 
 
 @click.command()
-@click.argument("model", metavar="NAME[@REVISION]")
+@click.argument("model", metavar="NAME[@REVISION]|builtin:NAME")
 @click.option(
     "--to",
     "target",
@@ -34,9 +34,16 @@ _FORMS = {
 )
 @project_options
 def command(model: str, target: Path, merged: bool | None, options: ProjectOptions) -> None:
-    """Write a revision as a standard Hugging Face folder: whole, or not at all."""
+    """Write a revision as a standard Hugging Face folder: whole, or not at all.
+
+    A base model that is shipped, such as builtin:tiny-chat, is copied.
+    """
+    from loopwright.models.bases import BUILTIN
     from loopwright.models.exporting import export
 
+    if model.startswith(BUILTIN):
+        _copy_base(model, target)
+        return
     with recorded_models(options) as data:
         keeper, version = data.version(model)
         if version.kind == "full" and merged is not None:
@@ -51,3 +58,11 @@ def command(model: str, target: Path, merged: bool | None, options: ProjectOptio
     say(f"{version.label} is in {target}: {_FORMS[form]}.")
     if form == "adapter" and base is not None and not base.revision:
         note(f"It is put on {base.reference}, which it names by its folder {base.folder}.")
+
+
+def _copy_base(reference: str, target: Path) -> None:
+    from loopwright.models.bases import shipped
+    from loopwright.models.exporting import export_base
+
+    export_base(shipped(reference), target)
+    say(f"{reference} is in {target}: {_FORMS['full']}.")

@@ -102,6 +102,15 @@ def builtins() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in _SHIPPED.glob(f"*/{CONFIG}")))
 
 
+def shipped(reference: str) -> Path:
+    """The folder of `builtin:NAME`. Raises ModelError."""
+    name = reference.removeprefix(BUILTIN)
+    if name not in builtins():
+        known = ", ".join(f"{BUILTIN}{one}" for one in builtins()) or "none"
+        raise ModelError(f"no model {reference} is shipped", hint=f"shipped: {known}")
+    return _SHIPPED / name
+
+
 def _found(
     reference: str,
     project: Path,
@@ -136,11 +145,7 @@ def _is_whole(snapshot: Path, *, code: bool) -> bool:
 def _local_folder(reference: str, project: Path) -> Path | None:
     """The folder it names; None when it names none. Raises ModelError when it must and is not."""
     if reference.startswith(BUILTIN):
-        name = reference.removeprefix(BUILTIN)
-        if name not in builtins():
-            shipped = ", ".join(f"{BUILTIN}{one}" for one in builtins()) or "none"
-            raise ModelError(f"no model {reference} is shipped", hint=f"shipped: {shipped}")
-        return _SHIPPED / name
+        return shipped(reference)
     folder = project / Path(reference).expanduser()
     if folder.is_dir():
         return folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from loopwright.disk import Disk
 from loopwright.errors import ModelError
 from loopwright.models.bases import Base
 from loopwright.models.card import CARD, card
+from loopwright.models.contents import deciding_files
 from loopwright.models.registry import Registry
 from loopwright.models.served import Servable
 from loopwright.models.version import ModelVersion
@@ -32,12 +35,29 @@ def export(
     """
     _refuse_used(target)
     registry.verify(version)
+    with _whole_or_nothing(target) as staged:
+        return _write(version, staged, base=base, merged=merged)
+
+
+def export_base(folder: Path, target: Path) -> None:
+    """Copy what belongs to a base model to `target`, a new or empty folder. Raises ModelError."""
+    _refuse_used(target)
+    with _whole_or_nothing(target) as staged:
+        for name in (*deciding_files(folder), CARD):
+            if (folder / name).is_file():
+                (staged / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(folder / name, staged / name)
+
+
+@contextmanager
+def _whole_or_nothing(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place at the end, or goes."""
     disk, target = Disk(), target.absolute()
     disk.make_folders(target.parent)
     staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         staged.mkdir()
-        form = _write(version, staged, base=base, merged=merged)
+        yield staged
         if target.is_dir():
             target.rmdir()
         disk.rename(staged, target)
@@ -45,7 +65,6 @@ def export(
         raise ModelError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return form
 
 
 def _write(version: ModelVersion, staged: Path, *, base: Base | None, merged: bool) -> Form:
