@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +17,14 @@ import pytest
 
 from loopwright.daemon.access import gateway_access
 from loopwright.daemon.client import DaemonClient
+from loopwright.daemon.served import ServedModel
 from loopwright.inference.client import Client, Reply, Server
+from loopwright.serving.launch import command
 from support.certificates import certificate
 from support.daemons import PROJECT_FILE, ServedProject, ending, eventually, facts, kill
+from support.daemons_here import daemon_here
 from support.http_clients import call
-from support.tiny_models import make_base
+from support.tiny_models import make_adapter, make_base
 
 MANIFESTS = """
 apiVersion: loopwright.dev/v1alpha1
@@ -124,6 +131,39 @@ def test_jobs_find_the_gateway_while_a_daemon_serves_and_trust_its_own_certifica
     assert told is not None
     assert told.status()["logs"]["main"]["excluded"] == {"internal": 1}
     assert access.key not in project.folder.log.read_text()
+
+
+@pytest.mark.slow
+def test_adapters_of_a_real_runtime_are_switched_without_a_failed_call(tmp_path: Path) -> None:
+    make_base(tmp_path / "base")
+    plain = ServedModel("base", "sha256:base", "base", "sha256:base", base="base")
+    models = [plain]
+    for seed in (1, 2):
+        make_adapter(tmp_path / "base", tmp_path / f"a{seed}", seed=seed)
+        label = f"m@{seed}"
+        models.append(replace(plain, label=label, digest=f"sha256:{label}", adapter=f"a{seed}"))
+    over, answered = threading.Event(), Counter[str]()
+
+    def hammer(url: str) -> None:
+        said = {"model": "chat", "messages": QUESTION, "max_tokens": 8}
+        while not over.is_set():
+            told = call(f"{url}/chat/completions", said)
+            assert told.status == 200, told.body
+            answered[told.json["model"]] += 1
+
+    with daemon_here(tmp_path, command=command) as here, ThreadPoolExecutor(3) as pool:
+        here.declare("chat", plain)
+        clients = [pool.submit(hammer, here.url) for _ in range(3)]
+        try:
+            for model in (*models, *models):
+                here.declare("chat", model)
+                here.settled("chat", model.label)
+                eventually(lambda seen=answered[model.label], of=model: answered[of.label] > seen)
+        finally:
+            over.set()
+        for one in clients:
+            one.result()
+    assert answered.keys() == {"base", "m@1", "m@2"}
 
 
 def _metrics(url: str) -> str:

@@ -17,6 +17,7 @@ from loopwright.daemon.declared import DaemonFolder, Declared
 from loopwright.daemon.lakes import Logs
 from loopwright.daemon.presence import Presence
 from loopwright.daemon.project import DaemonProject, write_project
+from loopwright.daemon.runtime_process import Command
 from loopwright.daemon.runtimes import Runtimes
 from loopwright.daemon.secrets import Secrets
 from loopwright.daemon.served import ServedModel
@@ -75,7 +76,9 @@ class DaemonHere:
 
 
 @contextmanager
-def daemon_here(folder: Path, *, clock: Clock | None = None) -> Iterator[DaemonHere]:
+def daemon_here(
+    folder: Path, *, clock: Clock | None = None, command: Command = fake_runtime.command
+) -> Iterator[DaemonHere]:
     """Ended, with every runtime, when the block is."""
     state = DaemonFolder(folder / ".loopwright" / "default")
     project = Project.model_validate({"gateway": {"listen": "127.0.0.1:0"}})
@@ -97,7 +100,7 @@ def daemon_here(folder: Path, *, clock: Clock | None = None) -> Iterator[DaemonH
                 make_gateway=make_gateway,
                 detached=False,
                 clock=clock,
-                command=fake_runtime.command,
+                command=command,
             )
             return daemon, asyncio.create_task(daemon.run())
 
