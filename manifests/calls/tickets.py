@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -48,8 +49,8 @@ class Ticket:
         return json.dumps(labels, separators=(",", ":"))
 
 
-def write_ticket(dice: Dice, language: str) -> Ticket:
-    phrases = PHRASES[language]
+def write_ticket(dice: Dice, language: str, wording: Mapping[str, ModuleType] = PHRASES) -> Ticket:
+    phrases = wording[language]
     queue, kind = dice.weighted(QUEUES), dice.weighted(KINDS)
     tone, site = dice.weighted(TONES), dice.weighted(phrases.SITE_WEIGHTS)
     issues, priority = phrases.ISSUES[queue], tone
@@ -59,6 +60,7 @@ def write_ticket(dice: Dice, language: str) -> Ticket:
         issues, priority = phrases.WISHES[queue], "low"
         tone = "normal" if tone == "urgent" else tone  # nobody wishes for a widget in a panic
     parts = _parts(dice, phrases, issue=dice.pick(issues), tone=tone, site=site)
+    parts["issue"] = _sentence(parts["issue"], chinese=language == "zh")
     order = [part for part in dice.pick(LAYOUTS) if part in parts]
     text = _style(dice, language, [parts[part] for part in order])
     return Ticket(text, queue, priority, site)
@@ -87,9 +89,7 @@ def _parts(dice: Dice, phrases: ModuleType, *, issue: str, tone: str, site: str)
         if dice.chance(share):
             chosen[name] = dice.pick(pools[name])
     bound: dict[str, str] = {}
-    parts = {name: dice.expand(text, slots, bound) for name, text in chosen.items()}
-    parts["issue"] = _sentence(parts["issue"], chinese=phrases is phrases_zh)
-    return parts
+    return {name: dice.expand(text, slots, bound) for name, text in chosen.items()}
 
 
 def _sentence(clause: str, *, chinese: bool) -> str:
