@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from checkout import HOME, Checkout, copy_of
 
+from support.desk_models import served_to_examples
+
 EXAMPLES = sorted(path.name for path in (HOME / "examples").glob("[0-9][0-9]-*"))
-ARGUMENTS = {"04-environments": "--env staging", "05-kustomize": "rendered.yaml"}
+ARGUMENTS = {
+    "04-environments": "--env staging",
+    "05-kustomize": "rendered.yaml",
+    "11-environments": "dev.yaml --env dev",
+}
 """Where an example is not simply the folder."""
+TRAINS = {"08-distil", "09-lora-folder"}
+"""Takes some ten seconds of a CPU or more."""
 COMMAND = re.compile(r"^    (?:kustomize build \S+ \| )?loopwright (.+)$", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _models_elsewhere() -> Iterator[None]:
+    with served_to_examples():
+        yield
 
 
 @pytest.fixture
@@ -19,14 +34,27 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> Checkout:
     return copy_of(f"examples/{request.param}", tmp_path / request.param)
 
 
+def prepare(example: Checkout) -> None:
+    """What a page leaves to its reader."""
+    if example.folder.name == "09-lora-folder":
+        example.run("models export builtin:tiny-chat --to base")
+
+
 def page(example: Checkout) -> str:
     return (example.folder / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("example", EXAMPLES, indirect=True)
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(name, marks=pytest.mark.slow if name in TRAINS else ()) for name in EXAMPLES],
+    indirect=True,
+)
 def test_example_runs_settles_and_goes(example: Checkout) -> None:
     given = ARGUMENTS.get(example.folder.name, "")
-    piped = given if given.endswith(".yaml") else "-"
+    words = given.split()
+    piped = next((word for word in words if word.endswith(".yaml")), "-")
+    environment = " ".join(words[-2:]) if "--env" in words else ""
+    prepare(example)
     assert example.run(f"validate {given}").startswith("Valid: ")
     assert "Next        loopwright apply" in example.run(f"plan {given}")
     for command in COMMAND.findall(page(example)):
@@ -35,7 +63,6 @@ def test_example_runs_settles_and_goes(example: Checkout) -> None:
     assert example.run(f"plan {given}").count("\n") == 1
     assert example.run(f"apply {given} --yes").startswith("No changes.")
     assert "Destroy plan" in example.run(f"plan {given} --destroy")
-    environment = given if "--env" in given else ""
     refused = 7 if example.folder.name == "05-kustomize" else 0
     example.run(f"destroy {given} --yes --delete-data", expect=refused)
     left = example.run(f"state list {environment}").split()

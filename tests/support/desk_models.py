@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from support.chat_servers import ChatServer, chat_server
 from support.upstreams import last_words
 
@@ -84,4 +86,16 @@ def _shown(what: str, said: str) -> str | None:
 def desk_models() -> Iterator[ChatServer]:
     """A server with all of them, until the block ends."""
     with chat_server(answer) as server:
+        yield server
+
+
+@contextmanager
+def served_to_examples() -> Iterator[ChatServer]:
+    """The same, with the variables set by which the examples find them."""
+    with desk_models() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UPSTREAM_URL", server.url)
+        patch.setenv("UPSTREAM_MODEL", TEACHER)
+        patch.setenv("OLD_MODEL", OLD)
+        patch.setenv("NEW_MODEL", NEW)
+        patch.setenv("JUDGE_MODEL", JUDGE)
         yield server
