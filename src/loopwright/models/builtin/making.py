@@ -73,6 +73,7 @@ def make(folder: Path, *, steps: int = STEPS) -> None:
     model.generation_config.do_sample = False
     model.save_pretrained(folder, max_shard_size="1GB")
     tokenizer.save_pretrained(folder)
+    _pack(folder / "tokenizer.json")
 
 
 def _tokenizer(corpus: list[Chat]) -> Any:
@@ -168,6 +169,14 @@ def _round(model: Any) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.to(torch.bfloat16).float())
+
+
+def _pack(path: Path) -> None:
+    """On one line: nobody reads it."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(
+        json.dumps(found, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
 
 
 def main(arguments: list[str]) -> int:
