@@ -48,7 +48,7 @@ def test_no_question_of_the_distilled_suite_is_one_that_the_teacher_is_asked() -
     folder = HOME / "examples/08-distil"
     asked = {line["messages"][-1]["content"] for line in lines(folder / "questions.jsonl")}
     scored = {line["messages"][-1]["content"] for line in lines(folder / "eval/tickets.jsonl")}
-    assert len(asked) == 240
+    assert len(asked) == 320
     assert not asked & scored
 
 
@@ -61,9 +61,10 @@ def test_the_student_beats_looking_up_and_the_teacher_is_asked_once(
     report = example.json("eval show desk")
     composites = {one["label"]: one["composite"]["score"] for one in report["subjects"]}
     student, nearest = composites["desk@1"], composites["nearest question"]
-    assert composites[TEACHER] >= student > nearest + 15
+    assert student > nearest + 15
+    assert composites[TEACHER] > nearest
     told = {row["id"] for row in lines(example.folder / "answers/teacher/output.jsonl")}
-    assert len(told) == 240
+    assert len(told) == 320
     before = models.asked[TEACHER]
     assert example.run("apply --yes --wait").startswith("No changes.")
     assert models.asked[TEACHER] == before
