@@ -17,6 +17,7 @@ from loopwright.lake.sql.request import Limits
 from loopwright.providers.base import LastRun, OperationStatus, Range, Resolved, Severity, Target
 from loopwright.providers.local.export_sources import QuerySource
 from loopwright.providers.local.lake_place import lake_arguments
+from loopwright.providers.local.serving import Serving
 from loopwright.providers.local.tasks import batch as task
 from loopwright.resources.address import Address
 from support.local_worlds import (
@@ -107,6 +108,15 @@ def test_a_file_is_asked_through_the_gateway_as_the_endpoint(
     found = world.adapter("BatchInference").observe(target, made.external_id)
     assert (found.outputs, found.ready) == (made.outputs, True)
     assert not list((world.folder / ".loopwright/default/unfinished").iterdir())
+
+
+def test_what_was_answered_is_handed_to_the_lake_before_the_run_ends(
+    world: LocalWorld, gateway: MockUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[int] = []
+    monkeypatch.setattr(Serving, "handed_over", lambda _: answered.append(len(gateway.asked)))
+    succeeded(world.made(of_file(world, question(1), question(2))))
+    assert answered == [2]
 
 
 def test_a_dataset_version_is_asked_for_its_last_answers_by_call(
