@@ -1,4 +1,4 @@
-"""The demonstration model: its corpus is the same everywhere, its files are what the script makes."""
+"""The demonstration model: the same corpus everywhere, and files that its script makes again."""
 
 from __future__ import annotations
 
