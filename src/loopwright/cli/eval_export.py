@@ -33,10 +33,11 @@ def command(run: str, form: str, folder: Path, options: ProjectOptions) -> None:
 
     RUN is a name, NAME@2 or EvalRun/NAME@2; without a revision the newest.
     """
-    from loopwright.evaluation.formats import inspect, lm_eval
+    from loopwright.evaluation.formats.inspect import write as write_inspect
+    from loopwright.evaluation.formats.lm_eval import write as write_lm_eval
 
     may_read(options)
     result, records = find(recorded_runs(options), run).folder.load()
-    write = lm_eval.write if form == "lm-eval" else inspect.write
+    write = write_lm_eval if form == "lm-eval" else write_inspect
     for path in write(result, records, folder):
         say(str(path))
