@@ -82,7 +82,7 @@ def test_the_adapter_is_small_shares_a_process_and_leaves_as_a_full_model(
     example.run("models export desk --to adapter --adapter")
     example.run("models export desk --to merged --merged")
     weights = example.folder / "base/model.safetensors"
-    assert (example.folder / "adapter/adapter_model.safetensors").stat().st_size * 4 < (
+    assert (example.folder / "adapter/adapter_model.safetensors").stat().st_size * 2 < (
         weights.stat().st_size
     )
     assert (example.folder / "merged/model.safetensors").stat().st_size == pytest.approx(
@@ -91,6 +91,12 @@ def test_the_adapter_is_small_shares_a_process_and_leaves_as_a_full_model(
     answered = lines(example.folder / "answers/backlog/output.jsonl")
     asked = lines(example.folder / "backlog.jsonl")
     assert [one["custom_id"] for one in answered] == [one["custom_id"] for one in asked]
+    texts = [one["response"]["body"]["choices"][0]["message"]["content"] for one in answered]
+    right = [
+        json.dumps({"desk": one["custom_id"].partition("-")[0]}) == text
+        for one, text in zip(answered, texts, strict=True)
+    ]
+    assert sum(right) >= 5, "the desk stands in the id; a guess has 2 of 8"
 
 
 @pytest.mark.parametrize("example", ["10-judge"], indirect=True)
