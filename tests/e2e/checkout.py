@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import yaml
+
 from loopwright.cli import run
 
 HOME = Path(__file__).resolve().parents[2]
@@ -74,6 +76,23 @@ class Checkout:
 
     def json(self, command: str) -> Any:
         return json.loads(self.run(f"{command} --json"))
+
+
+def data_half(target: Path, *, upstream: str) -> Checkout:
+    """The quickstart's data half, before a server that others run: nothing is tuned or judged."""
+    checkout = copy_of("manifests", target / "manifests")
+    manifest = checkout.folder / "flywheel.yaml"
+    kept = []
+    for document in yaml.safe_load_all(manifest.read_text(encoding="utf-8")):
+        is_candidate = document["metadata"]["name"].endswith("-candidate")
+        if document["kind"] in ("FineTuneJob", "EvalSuite", "EvalRun") or is_candidate:
+            continue
+        if document["kind"] == "Endpoint":
+            server = {"url": upstream, "model": "qwen3:0.6b"}
+            document["spec"] = {"provider": "local", "model": {"upstream": server}}
+        kept.append(document)
+    manifest.write_text(yaml.safe_dump_all(kept, allow_unicode=True), encoding="utf-8")
+    return Checkout(target)
 
 
 def copy_of(name: str, target: Path) -> Checkout:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from checkout import Checkout, copy_of
+from checkout import Checkout, data_half
 
 from support.upstreams import upstream_in_thread
 
@@ -22,11 +22,8 @@ PERSONAL = ("li.wei@example.com", "13912345678")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """The quickstart, applied, in front of a server that echoes."""
     folder = tmp_path_factory.mktemp("serving") / "loopwright"
-    folder.mkdir()
-    copy_of("manifests", folder / "manifests")
-    checkout = Checkout(folder)
-    with upstream_in_thread() as upstream, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UPSTREAM_URL", upstream.url)
+    with upstream_in_thread() as upstream:
+        checkout = data_half(folder, upstream=upstream.url)
         checkout.run("apply manifests --yes --wait")
         yield checkout
         checkout.run("serve --stop")

@@ -94,7 +94,7 @@ def test_scores_comparisons_and_a_report_come_of_it(world: LocalWorld, server: C
     assert apart["low"] <= apart["difference"] <= apart["high"]
     assert apart["low"] == apart["quantiles"]["0.025"]
     assert server.asked == {"good": 30, "poor": 30}
-    folder = RunFolder(world.folder / told["report"])
+    folder = RunFolder((world.folder / told["report"]).parent)
     result, records = folder.load()
     assert (result.digest, len(records)) == (told["digest"], 30)
     (missed,) = [one for one in records if one.answers["good-model@1"].score == 0]
@@ -158,7 +158,7 @@ def test_single_items_that_fail_score_nothing_and_are_told(
     server.refuse = lambda request: request["messages"][-1]["content"] == "ticket 3"
     made = succeeded(world.made(eval_run(world)))
     assert made.message.endswith("on 30 items, 1 failed")
-    result, records = RunFolder(world.folder / made.outputs["report"]).load()
+    result, records = RunFolder((world.folder / made.outputs["report"]).parent).load()
     assert "1 of 30 items of good-model@1 failed and score 0" in result.notes
     (failed,) = [one for one in records if one.answers["good-model@1"].error]
     assert "status 400" in failed.answers["good-model@1"].error
@@ -281,7 +281,7 @@ def test_the_same_evaluation_has_the_same_report_but_for_times(
         fresh = LocalWorld(tmp_path / name)
         write_lines(fresh.folder / "questions.jsonl", QUESTIONS)
         made = succeeded(fresh.made(eval_run(fresh)))
-        result, records = RunFolder(fresh.folder / made.outputs["report"]).load()
+        result, records = RunFolder((fresh.folder / made.outputs["report"]).parent).load()
         timeless = [replace(one, seconds={}) for one in result.subjects]
         answers = [
             [(label, replace(given, seconds=0)) for label, given in one.answers.items()]
@@ -307,7 +307,7 @@ def test_an_erasure_takes_all_text_out_of_what_was_drawn_from_a_dataset(world: L
     left = [path for path in places.evaluations.rglob("*") if path.is_file()]
     assert not [path for path in left if b"Li Lei" in path.read_bytes()]
     assert not (places.evaluations / "cache").exists()
-    result, records = RunFolder(world.folder / made.outputs["report"]).load()
+    result, records = RunFolder((world.folder / made.outputs["report"]).parent).load()
     assert (result.digest, len(records)) == (made.outputs["digest"], 3)
-    _, kept = RunFolder(world.folder / other.outputs["report"]).load()
+    _, kept = RunFolder((world.folder / other.outputs["report"]).parent).load()
     assert kept[0].messages

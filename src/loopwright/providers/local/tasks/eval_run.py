@@ -73,7 +73,7 @@ def run(work: Work) -> Outcome:
     folder.write(result, finished.records)
     html.write(result, finished.records, folder.page, extra=_extra(evaluated))
     learned = [arguments["floors"]] if arguments["floors"] else []
-    outputs = work.told(outputs_of(result, finished, arguments, path=places.text(folder.path)))
+    outputs = work.told(outputs_of(result, finished, arguments, path=places.text(folder.page)))
     external_id = f"{name}@v{claim['version']}"
     facts = {DRAWN: drawn_from([one["path"] for one in arguments["sets"]] + learned, places)}
     receipt = Receipt(external_id, work.job.owner, work.job.revision, outputs, facts)
