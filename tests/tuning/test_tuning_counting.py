@@ -41,6 +41,14 @@ def test_counts_are_those_worked_out_by_hand(
     assert found == counts
 
 
+def test_packed_sequences_are_no_longer_than_the_model_takes() -> None:
+    known = parse({"packing": "packed", "batchSize": 8, "maxSteps": 5}, "full")
+    assert known.max_length == 2_048
+    assert count(1000, 100_000, known).tokens == 71_429  # 49 sequences, 7 steps a pass
+    assert count(1000, 100_000, known, context=1_024).tokens == 38_462  # 98 sequences, 13 steps
+    assert count(1000, 100_000, known, context=32_768).tokens == 71_429
+
+
 def test_warm_up_and_checkpoints_follow_the_length_of_the_run() -> None:
     assert parse({}, "full").warmup(100) == 3
     assert parse({"warmupSteps": 200}, "full").warmup(100) == 100

@@ -31,9 +31,11 @@ def count(
     *,
     validation_percentage: float = 0.0,
     processes: int = 1,
+    context: int | None = None,
 ) -> Counts:
     """Count a run over `rows` rows of `tokens` tokens in all, validation share included.
 
+    `context`: tokens that the model takes at once; a packed sequence is never longer.
     An early stop may end it sooner. Rows left out as too long are not known here.
     """
     held_out = held_out_rows(rows, validation_percentage)
@@ -41,7 +43,8 @@ def count(
     trained_tokens = tokens * left / rows if rows else 0.0
     sequences = left
     if hyperparameters.packing == "packed" and left:
-        sequences = min(left, math.ceil(trained_tokens / hyperparameters.max_length))
+        longest = min(hyperparameters.max_length, context or hyperparameters.max_length)
+        sequences = min(left, math.ceil(trained_tokens / longest))
     per_epoch = steps_per_epoch(sequences, hyperparameters, processes=processes)
     steps = total_steps(per_epoch, hyperparameters)
     epochs = steps / per_epoch if hyperparameters.max_steps else hyperparameters.epochs
