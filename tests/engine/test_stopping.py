@@ -63,3 +63,19 @@ def test_a_running_job_goes_on_at_its_provider_and_is_found_again(project: TestP
     project.clock.advance(3600)
     project.apply(flywheel(connection=_SLOW))
     assert project.record("FineTuneJob/router").external_id == job.id
+
+
+def test_a_run_that_is_gone_on_with_is_told_as_the_run_it_is(project: TestProject) -> None:
+    """So that the closing summary counts it, tells what came of it, and names its report."""
+    _stop_when(
+        project,
+        lambda event: event.type is EventType.RUNNING and event.address == "FineTuneJob/router",
+    )
+    heard: list[Event] = []
+    reconciler = project.reconciler(flywheel(connection=_SLOW), listener=heard.append)
+    with project.session() as session:
+        outcome = reconciler.apply(session, Selection(), approve=lambda plan: True, waits=True)
+    done = [event for event in heard if event.type is EventType.SUCCEEDED]
+    told = {(event.address, event.action, event.revision) for event in done}
+    assert ("FineTuneJob/router", "run", "v1") in told
+    assert "wait" not in {change.action.value for change in outcome.applied.done}

@@ -105,8 +105,8 @@ class Applier:
         """Take over operations that an earlier pass left running."""
         for record in records:
             self._polls[record.address] = _Poll(record, self._now())
-            if record.pending and record.pending.promotes:
-                self._begun[record.address] = _promotion(record.address, record.pending)
+            if record.pending:
+                self._begun[record.address] = _begun(record.address, record.pending)
 
     def _step(self, workers: ThreadPoolExecutor, *, waits: bool) -> bool:
         """One round; False when there is nothing more to do."""
@@ -328,11 +328,13 @@ class Applier:
         return self.ledger.clock.now().timestamp()
 
 
-def _promotion(address: Address, pending: Pending) -> Change:
-    """A promotion that an earlier pass began, as events tell of it."""
-    version = pending.promotes["evidence"].get("revision")
+def _begun(address: Address, pending: Pending) -> Change:
+    """What an earlier pass began, as events and the closing summary tell of it."""
+    evidence = pending.promotes.get("evidence", {})
+    version = evidence.get("revision") if pending.promotes else pending.revision
+    action = Action.PROMOTE if pending.promotes else Action(pending.action)
     label = f"v{version}" if version else ""
-    return Change(address, Action.PROMOTE, revision=label, reason=pending.reason)
+    return Change(address, action, revision=label, reason=pending.reason)
 
 
 def _covered(planned: Change, now: Change) -> bool:
