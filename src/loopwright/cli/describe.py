@@ -31,10 +31,12 @@ def command(resource: str, as_json: bool, options: ProjectOptions) -> None:
     if as_json:
         say_json(record.to_json())
         return
+    from loopwright.cli.acting import project_of
     from loopwright.engine.inspection import progress_of
 
-    running = progress_of(options.workspace(), [record]).get(wanted)
-    say("\n".join(_lines(record, running)))
+    workspace = options.workspace()
+    running = progress_of(workspace, [record], project=lambda: project_of(options, workspace))
+    say("\n".join(_lines(record, running.get(wanted))))
 
 
 def _lines(record: Record, running: Progress | None) -> Iterator[str]:

@@ -24,6 +24,7 @@ def command(
     kinds: tuple[str, ...], labels: tuple[str, ...], as_json: bool, options: ProjectOptions
 ) -> None:
     """List resources as state records them, a line each."""
+    from loopwright.cli.acting import project_of
     from loopwright.cli.records import matches
     from loopwright.engine.inspection import progress_of
     from loopwright.manifests.diagnostics import nearest
@@ -49,7 +50,7 @@ def command(
     if not found:
         note("Nothing is recorded that matches." if kinds or labels else "Nothing is recorded yet.")
         return
-    running = progress_of(workspace, found)
+    running = progress_of(workspace, found, project=lambda: project_of(options, workspace))
     rows = [
         (
             str(record.address),

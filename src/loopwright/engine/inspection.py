@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 
@@ -14,10 +14,11 @@ from loopwright.engine.workspace import Declared, Workspace
 from loopwright.errors import LoopwrightError
 from loopwright.graph import Graph
 from loopwright.manifests.diagnostics import nearest
+from loopwright.manifests.project import Project
 from loopwright.planning.change import Action, Change, Obstacle
 from loopwright.planning.decisions import decision_lines
 from loopwright.planning.plan import Plan, Selection
-from loopwright.providers.base import Operation, Progress, SupportsLogs
+from loopwright.providers.base import Operation, Progress, SupportsLogs, SupportsLook
 from loopwright.resources.address import Address
 from loopwright.state.records import Record
 
@@ -98,9 +99,14 @@ def _recorded(record: Record | None) -> Iterator[str]:
         yield f"  {told}"
 
 
-def progress_of(workspace: Workspace, records: Iterable[Record]) -> dict[Address, Progress]:
-    """How far what is under way is now, as its provider tells; best effort, and nothing is
-    written."""
+def progress_of(
+    workspace: Workspace, records: Iterable[Record], *, project: Callable[[], Project]
+) -> dict[Address, Progress]:
+    """How far what is under way is now, as its provider tells, or told the last pass.
+
+    Best effort. A provider is only ever looked at: what brings things on is for passes, which
+    know what is declared. `project` is asked for only if something is under way.
+    """
     begun = {
         record.address: record
         for record in records
@@ -110,15 +116,18 @@ def progress_of(workspace: Workspace, records: Iterable[Record]) -> dict[Address
         return {}
     state = workspace.state()
     everything = state.records()
-    pool = ProviderPool(workspace, {}, everything)
+    said = Project()
+    with suppress(LoopwrightError):
+        said = project()
+    pool = ProviderPool(workspace, {}, everything, project=said)
     targets = Targets(Graph({}, ()), everything, state.lineage)
     found: dict[Address, Progress] = {}
     for address, record in begun.items():
         operation = operation_from_json(record.pending.operation if record.pending else {})
         with suppress(LoopwrightError):
             adapter = pool.adapter(record.provider, address.kind)
-            if adapter is not None:
-                operation = adapter.poll(targets.recorded(record), operation)
+            if isinstance(adapter, SupportsLook):
+                operation = adapter.look(targets.recorded(record), operation)
         if operation.progress:
             found[address] = operation.progress
     return found

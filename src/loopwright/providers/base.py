@@ -333,6 +333,15 @@ class SupportsAdopt(Protocol):
 
 
 @runtime_checkable
+class SupportsLook(Protocol):
+    """How far a running operation is, for whoever only looks, such as `get`."""
+
+    def look(self, target: Target, operation: Operation) -> Operation:
+        """As `poll`, with its `progress`, but nothing is begun, written or changed by it."""
+        ...
+
+
+@runtime_checkable
 class SupportsLogs(Protocol):
     """Lines a run has written, oldest first."""
 

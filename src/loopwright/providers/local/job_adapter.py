@@ -88,6 +88,11 @@ class JobAdapter(ABC):
         with explained(target.address, "poll"):
             return self.jobs.poll(operation)
 
+    def look(self, target: Target, operation: Operation) -> Operation:
+        """What its process told last; one that died is started again by a pass only."""
+        with explained(target.address, "look at"):
+            return self.jobs.look(operation)
+
     def cancel(self, target: Target, operation: Operation) -> Operation:
         with explained(target.address, "cancel"):
             return self.jobs.cancel(operation)

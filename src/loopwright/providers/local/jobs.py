@@ -64,6 +64,13 @@ class Jobs:
             status = self._revived(folder)
         return _brought_on(replace(operation, handle={"job": folder.path.name}), folder, status)
 
+    def look(self, operation: Operation) -> Operation:
+        """As its process told last, dead or alive; starts nothing."""
+        folder = JobFolder(self.places.jobs / job_id(operation.key))
+        if operation.status.is_terminal or folder.job() is None:
+            return operation
+        return _brought_on(operation, folder, folder.status())
+
     def cancel(self, operation: Operation) -> Operation:
         """Ask it to stop, wait a little, then kill. What has ended stays as it ended."""
         folder = JobFolder(self.places.jobs / job_id(operation.key))

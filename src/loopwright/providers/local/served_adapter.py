@@ -151,6 +151,14 @@ class ServedAdapter(ABC):
         with explained(target.address, "poll"):
             return self._brought_on(target, operation)
 
+    def look(self, target: Target, operation: Operation) -> Operation:
+        """How far the daemon that serves now is with it; none is started or told anything."""
+        with explained(target.address, "look at"):
+            held, status = self.shelf.get(target.address.name), self.serving.status()
+            if operation.status.is_terminal or held is None or status is None:
+                return operation
+            return self.judged(held, status, operation)
+
     def find(self, target: Target) -> Sequence[Observed]:
         """One of that name under another tag, as after a lost state."""
         found = self.observe(target, target.address.name)

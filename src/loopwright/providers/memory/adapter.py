@@ -112,6 +112,9 @@ class MemoryAdapter:
                 return told(operation, thing, now)
             return brought_on(operation, thing, now)
 
+    def look(self, target: Target, operation: Operation) -> Operation:
+        return self.poll(target, operation)
+
     def cancel(self, target: Target, operation: Operation) -> Operation:
         """Stop it at once; what has ended stays as it ended."""
         with self._changing("cancel", target) as contents:
