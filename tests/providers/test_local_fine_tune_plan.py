@@ -98,3 +98,37 @@ def test_a_budget_below_the_estimate_is_refused(
     where = [str(tmp_path / "all.yaml"), "--project", str(tmp_path)]
     assert run(["apply", *where, "--yes"]) == 7
     assert "is over spec.budget.tokens 10" in capsys.readouterr().out
+
+
+def test_a_plan_puts_each_problem_at_its_line_and_what_to_do_below_it(
+    apply: Apply, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoint = """\
+---
+apiVersion: loopwright.dev/v1alpha1
+kind: Endpoint
+metadata: {name: chat}
+spec:
+  provider: local
+  type: custom
+  model:
+    base: builtin:tiny-chap
+"""
+    words = "\n  hyperparameters: {epochs: -1,\n    learningrate: 1}\n"
+    file = tmp_path / "all.yaml"
+    file.write_text(MANIFESTS.replace("SAID", words) + endpoint)
+    assert run(["plan", str(file), "--project", str(tmp_path)]) == 1
+    told = capsys.readouterr().err.removeprefix("error: ").splitlines()
+    lines = file.read_text().splitlines()
+    assert [_line(one, lines) for one in told[:4] if not one.startswith("  hint: ")] == [
+        "base: builtin:tiny-chap",
+        "hyperparameters: {epochs: -1,",
+        "learningrate: 1}",
+    ]
+    assert told[1].startswith("  hint: shipped: builtin:")
+    assert told[4:] == ["  hint: docs/training.md lists names, ranges and defaults"]
+
+
+def _line(told: str, lines: list[str]) -> str:
+    """The line of the manifest that a message points at."""
+    return lines[int(told.split(":")[1]) - 1].strip()

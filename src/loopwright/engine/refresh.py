@@ -26,6 +26,7 @@ from loopwright.graph import Graph
 from loopwright.planning.change import Action, Obstacle
 from loopwright.planning.plan import Caution, Header, Plan, Selection
 from loopwright.planning.planner import Planner
+from loopwright.planning.promotion import effective_spec
 from loopwright.planning.situation import Situation
 from loopwright.planning.totals import hold_to_envelope
 from loopwright.providers.base import (
@@ -256,19 +257,17 @@ class Refresher:
             adapter = self._adapter(resource) if resource else None
             if resource is None or not isinstance(adapter, SupportsCheck):
                 continue
-            for opinion in adapter.check(targets.declared(resource)):
+            spec = effective_spec(resource, situation.record(change.address))
+            for opinion in adapter.check(targets.declared(resource, spec=spec)):
                 if opinion.severity in fatal:
-                    where = situation.origins.get(change.address, "")
+                    where = self.declared.place(change.address, opinion.path)
                     message = self.pool.hide(f"{where}: {change.address}: {opinion.message}")
                     problems.append((message, opinion.hint))
                 elif opinion.severity is not Severity.OK:
                     message = self.pool.hide(opinion.message)
                     cautions.append(Caution(str(change.address), message, opinion.hint))
         if problems:
-            hints = sorted({hint for _, hint in problems if hint})
-            raise PlanError(
-                "\n".join(message for message, _ in problems), hint="; ".join(hints) or None
-            )
+            raise _refused(problems)
         return tuple(cautions)
 
     def _estimates(
@@ -288,6 +287,17 @@ class Refresher:
             if estimate is not None and not estimate.failed:  # it may succeed once these are there
                 found[address] = foreseen(estimate) if planned else estimate
         return found
+
+
+def _refused(problems: Sequence[tuple[str, str]]) -> PlanError:
+    """Every message with its hint below it; a hint of several in a row is below the last."""
+    lines: list[str] = []
+    for number, (message, hint) in enumerate(problems):
+        lines.append(message)
+        if hint and hint not in (one for _, one in problems[number + 1 : number + 2]):
+            lines.append(f"  hint: {hint}")
+    hint = problems[-1][1]
+    return PlanError("\n".join(lines[:-1] if hint else lines), hint=hint or None)
 
 
 def _to_estimate(situation: Situation, plan: Plan) -> Iterable[Address]:

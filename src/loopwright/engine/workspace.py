@@ -14,6 +14,7 @@ from loopwright.engine.secrecy import exposed, secret_values, veiled
 from loopwright.errors import ManifestError
 from loopwright.graph import Graph
 from loopwright.manifests.diagnostics import Diagnostic, Severity
+from loopwright.manifests.document import Document
 from loopwright.manifests.loader import ManifestSet, load
 from loopwright.manifests.project import Project
 from loopwright.parsing import parse
@@ -117,6 +118,15 @@ class Declared:
     """Money that the runs of one approval may cost at most today; None: no daily bound."""
     project_folder: Path | None = None
     """Where the project file lies that was read."""
+    documents: Mapping[Address, Document] = field(default_factory=dict, repr=False)
+
+    def place(self, address: Address, path: str = "") -> str:
+        """`file:line` of a resource, or of a field below its `spec`, or what holds that field."""
+        origin, document = self.origins.get(address, ""), self.documents.get(address)
+        if not path or document is None:
+            return origin
+        span = document.span(("spec", *path.split(".")), key=True)
+        return f"{origin.rpartition(':')[0]}:{span.line}"
 
 
 def declare(
@@ -144,6 +154,7 @@ def declare(
         variables=dict(variables or {}),
         warnings=tuple(diagnostics),
         project_folder=manifests.project_document.base_dir if manifests.project_document else None,
+        documents={Address(one.kind, one.name): one for one in manifests.documents},
     )
 
 

@@ -245,6 +245,8 @@ class Opinion:
     subject: str
     message: str
     hint: str = ""
+    path: str = ""
+    """The field it is about, below `spec`, e.g. `hyperparameters.epochs`; empty: the whole."""
 
 
 class Adapter(Protocol):

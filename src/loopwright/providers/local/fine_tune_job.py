@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 
-from loopwright.errors import LoopwrightError, PermanentError
+from loopwright.errors import PermanentError
 from loopwright.providers.base import (
     Estimate,
     LastRun,
     Observed,
     Operation,
     Opinion,
-    Severity,
     Target,
 )
+from loopwright.providers.local.base_opinions import base_opinions
 from loopwright.providers.local.job_adapter import JobAdapter, refusal
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import explained
@@ -27,7 +27,6 @@ from loopwright.providers.local.registered import (
 )
 from loopwright.providers.local.training_sources import (
     base_pin,
-    resolved_base,
     rows_arguments,
     start_arguments,
 )
@@ -108,7 +107,9 @@ class FineTuneJobAdapter(JobAdapter):
         """What would keep the run from its end, as far as a plan can see."""
         yield from _extra(target)
         yield from _hyperparameters(target)
-        yield from self._base(target)
+        if base := target.spec.get("base"):
+            trusted = target.spec["trustRemoteCode"]
+            yield from base_opinions(target, base, self.places, path="base", trusted=trusted)
         dataset = target.inputs.get("dataset")
         line_format = dataset.spec.get("format", "sft") if dataset else "sft"
         if line_format != "sft":
@@ -116,37 +117,8 @@ class FineTuneJobAdapter(JobAdapter):
                 target,
                 f"{target.spec['dataset']} has lines of the format {line_format}",
                 "training takes format: sft",
+                path="dataset",
             )
-
-    def _base(self, target: Target) -> Iterator[Opinion]:
-        if "base" not in target.spec:
-            return
-        try:
-            resolved_base(target, self.places)
-            return
-        except LoopwrightError as error:
-            problem = error
-        if self._is_fetched(target):
-            yield Opinion(
-                Severity.WARNING,
-                str(target.address),
-                f"the base model {target.spec['base']} is not on this machine yet: it is "
-                "downloaded first, and how large it is, is not known",
-                "fetch it beforehand with `hf download`, or name a folder",
-            )
-        else:
-            yield refusal(target, problem.message, problem.hint or "")
-
-    def _is_fetched(self, target: Target) -> bool:
-        """Whether the run itself can get a base that is not here."""
-        from loopwright.models.hub import Hub
-
-        try:
-            found = base_pin(target, self.places)
-        except LoopwrightError:
-            return False
-        is_of_hub = not found.startswith("sha256:")
-        return is_of_hub and not Hub(self.places.environ).is_offline
 
     def _told(self, receipt: Receipt) -> Observed:
         found = super()._told(receipt)
@@ -184,5 +156,5 @@ def _hyperparameters(target: Target) -> Iterator[Opinion]:
         parse(target.spec["hyperparameters"], target.spec["method"], validates=validates)
     except HyperparameterError as error:
         for problem in error.problems:
-            told = f"spec.hyperparameters.{problem.name}: {problem.message}"
-            yield refusal(target, told, error.hint or "")
+            path = f"hyperparameters.{problem.name}"
+            yield refusal(target, f"spec.{path}: {problem.message}", error.hint or "", path=path)

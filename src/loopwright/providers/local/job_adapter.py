@@ -167,9 +167,9 @@ class JobAdapter(ABC):
         )
 
 
-def refusal(target: Target, message: str, hint: str) -> Opinion:
-    """An opinion that keeps a plan from being made."""
-    return Opinion(Severity.ERROR, str(target.address), message, hint)
+def refusal(target: Target, message: str, hint: str, *, path: str = "") -> Opinion:
+    """An opinion that keeps a plan from being made; `path` is the field it is about."""
+    return Opinion(Severity.ERROR, str(target.address), message, hint, path)
 
 
 def _is_namesake(receipt: Receipt, target: Target) -> bool:

@@ -146,7 +146,7 @@ class ModelAdapter(JobAdapter):
             if source.is_adapter:
                 self._pinned(_base(target, source))
         except LoopwrightError as error:
-            yield refusal(target, error.message, error.hint or "")
+            yield refusal(target, error.message, error.hint or "", path="weights.path")
 
     def _source(self, target: Target) -> Incoming:
         folder = _folder(target)

@@ -16,6 +16,7 @@ from loopwright.models.registry import Registry
 from loopwright.models.served import Servable, servable
 from loopwright.models.version import ModelVersion
 from loopwright.providers.base import Opinion, Target
+from loopwright.providers.local.base_opinions import base_opinions
 from loopwright.providers.local.job_adapter import refusal
 from loopwright.providers.local.own_runtime import size
 from loopwright.providers.local.places import Places
@@ -58,13 +59,16 @@ class Servables:
         return {"model.base": found}
 
     def opinions(self, target: Target) -> Iterator[Opinion]:
-        """An error where this installation cannot compute models."""
-        if target.spec.get("runtime"):
-            return
+        """Errors where this installation cannot compute models, or the base is none."""
         try:
-            check_extra()
+            if not target.spec.get("runtime"):
+                check_extra()
         except ServingError as error:
             yield refusal(target, error.message, error.hint or "")
+        model = target.spec["model"]
+        if base := model.get("base"):
+            trusted = bool(model.get("trustRemoteCode"))
+            yield from base_opinions(target, base, self.places, path="model.base", trusted=trusted)
 
     @property
     def _registry(self) -> Registry:
