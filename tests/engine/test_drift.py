@@ -11,10 +11,12 @@ import pytest
 from loopwright.engine.mending import accept_drift
 from loopwright.errors import LoopwrightError
 from loopwright.planning.change import Action, DriftClass
+from loopwright.providers.base import Observed, Target
+from loopwright.providers.memory.adapter import MemoryAdapter
 from loopwright.resources.address import Address
 from loopwright.state.records import Suspension
 from loopwright.state.store import Entry
-from support.projects import TestProject, declared, resource
+from support.projects import TestProject, declared, flywheel, resource
 
 CHAT = Address("Endpoint", "chat")
 _LIMIT = {"rpm": 60, "tpm": 6000}
@@ -159,3 +161,28 @@ def test_another_kind_of_model_put_in_by_hand_is_taken_out_again(
     project.apply(declared)
     assert {name: said for name, said in _spec(project)["model"].items() if said} == mine
     assert project.plan(declared).is_empty
+
+
+def test_a_result_that_cannot_be_used_is_told_and_made_by_no_paid_run(
+    project: TestProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = flywheel()
+    project.apply(manifests)
+    observe = MemoryAdapter.observe
+
+    def damaged(adapter: MemoryAdapter, target: Target, external_id: str | None) -> Observed | None:
+        found = observe(adapter, target, external_id)
+        if found is None or target.address.kind != "FineTuneJob":
+            return found
+        return replace(found, ready=False, status="its weights are not what was registered")
+
+    def damaged_all(adapter: MemoryAdapter, asked: Any) -> Any:
+        return {target.address: damaged(adapter, target, known) for target, known in asked}
+
+    monkeypatch.setattr(MemoryAdapter, "observe", damaged)
+    monkeypatch.setattr(MemoryAdapter, "observe_all", damaged_all)
+    plan = project.plan(manifests)
+    assert [(one.drift_class, one.note) for one in plan.drift] == [
+        (DriftClass.STATUS, "its weights are not what was registered")
+    ]
+    assert not [change for change in plan.changes if change.action is Action.RUN]

@@ -25,6 +25,7 @@ from loopwright.providers.base import (
 from loopwright.providers.local import factory
 from loopwright.providers.local.connection import Connection
 from loopwright.providers.local.endpoint import EndpointAdapter
+from loopwright.serving.settings import RuntimeSettings
 from support.daemons import eventually
 from support.daemons_here import DaemonHere, daemon_here
 from support.http_clients import call
@@ -101,6 +102,10 @@ def test_a_base_model_is_loaded_told_and_replaced(
     assert operation.status is OperationStatus.SUCCEEDED, operation.message
     assert operation.outputs["serves"] == "./one"
     assert ask(here) == (200, "./one")
+    (settings,) = here.folder.path.rglob("runtime.json")
+    told = RuntimeSettings.read(settings).imprint("./one")
+    assert {"model.safetensors", "config.json", "tokenizer.json"} == told.files.keys()
+    assert Path(told.remembered).is_file()
     pins = adapter.pins(first)
     assert pins == {"model.base": operation.outputs["modelDigest"]}
 

@@ -105,6 +105,12 @@ def test_a_run_is_registered_with_where_it_comes_from(
     assert (found.outputs, found.ready) == (outputs, True)
     assert world.adapter("FineTuneJob").observe(target, None).external_id == "router@1"
     assert not list((world.folder / ".loopwright/default/unfinished").iterdir())
+    with (model.folder / "model.safetensors").open("r+b") as weights:
+        weights.seek(-4, 2)
+        weights.write(b"????")
+    found = world.adapter("FineTuneJob").observe(target, "router@1")
+    assert not found.ready
+    assert "model.safetensors is not what was registered" in found.status
 
 
 @pytest.mark.parametrize("when", ["bring", "_registered", "model_receipts", "prune"])

@@ -16,9 +16,12 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from loopwright.errors import ServingError
+from loopwright.errors import ModelError, ServingError
+from loopwright.models.digests import Digests
+from loopwright.models.imprint import Imprint
 from loopwright.models.weights import parameter_count
 from loopwright.serving.adapters import AdapterServer
+from loopwright.serving.embedded.loading import load
 from loopwright.serving.settings import RuntimeSettings
 from support.runtimes import TOKEN, Running, running
 from support.tiny_models import CHAT_TEMPLATE, make_adapter, make_base
@@ -265,3 +268,48 @@ def test_within_a_bound_of_memory_calls_take_turns_and_idle_weights_go(tmp_path:
             time.sleep(0.01)
         assert runtime.worker.memory == 0
         assert text(max_tokens=3).usage.completion_tokens  # they come back for the next call
+
+
+def test_files_that_changed_since_they_were_verified_are_never_loaded(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    digests = Digests(tmp_path / "digests.json")
+    tuned = [make_adapter(base, tmp_path / name, seed=1) for name in ("one", "two")]
+    imprints = [Imprint.of(folder, digests) for folder in (base, *tuned)]
+    settings = RuntimeSettings(
+        weights=base, label="base", announce=tmp_path / "announced.json", idle_seconds=0.3,
+        adapters={"r@1": tuned[0]}, imprints={"base": imprints[0], "r@1": imprints[1]},
+    )  # fmt: skip
+    settings.write(tmp_path / "settings.json")
+    settings = RuntimeSettings.read(tmp_path / "settings.json")
+    with running(settings) as runtime:
+        client = openai.OpenAI(base_url=f"{runtime.url}/v1", api_key=TOKEN, max_retries=0)
+        assert ask(client, "r@1").choices[0].message.content is not None
+        _tamper(tuned[1] / "adapter_model.safetensors")
+        with pytest.raises(ServingError, match=r"adapter_model.safetensors is not what was"):
+            AdapterServer(runtime.url, TOKEN).load("r@2", tuned[1], imprints[2])
+        _tamper(tuned[0] / "adapter_model.safetensors")
+        _wait_until_idle(runtime)
+        with pytest.raises(openai.InternalServerError, match="is not what was verified"):
+            ask(client, "r@1")
+        assert ask(client).choices[0].message.content is not None
+        _tamper(base / "model.safetensors")
+        _wait_until_idle(runtime)
+        with pytest.raises(openai.InternalServerError, match=r"model.safetensors is not what"):
+            ask(client)
+    with pytest.raises(ModelError, match=r"model.safetensors is not what was verified"):
+        load(settings)  # as after a kill
+
+
+def _tamper(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+
+
+def _wait_until_idle(runtime: Running) -> None:
+    until = time.monotonic() + 30
+    while runtime.worker.is_loaded and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not runtime.worker.is_loaded

@@ -159,6 +159,7 @@ class RuntimeProcess:
             idle_seconds=bounds.idle_seconds,
             device=bounds.device,
             trust_remote_code=self._base.trust_remote_code,
+            imprints={self._base.base: self._base.imprint.within(self._project)},
         ).write(self._settings_file)
 
     def _child_environ(self) -> dict[str, str]:
@@ -222,7 +223,8 @@ class RuntimeProcess:
             if label in self._outdated:  # another model of this name is there
                 await asyncio.to_thread(server.unload, label)
                 self._outdated.discard(label)
-            await asyncio.to_thread(server.load, label, self._project / model.adapter)
+            folder, imprint = self._project / model.adapter, model.adapter_imprint
+            await asyncio.to_thread(server.load, label, folder, imprint.within(self._project))
         except ServerAwayError:
             return  # it is dying: tried again with the next one
         except ServingError as error:

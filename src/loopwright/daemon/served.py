@@ -14,6 +14,7 @@ from typing import Any, Self
 from loopwright.daemon.canary import Rules
 from loopwright.gateway.settings import Upstream
 from loopwright.hashing import canonical_json, digest, sha256_hex
+from loopwright.models.imprint import Imprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class ServedModel:
     adapter: str | None = None
     trust_remote_code: bool = False
     bounds: Bounds = Bounds()
+    imprint: Imprint = field(default_factory=Imprint)
+    """What the files of the weights have to be whenever they are loaded."""
+    adapter_imprint: Imprint = field(default_factory=Imprint)
 
     @property
     def process(self) -> str:
@@ -57,7 +61,12 @@ class ServedModel:
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Self:
         """Raises TypeError when it was not written by `to_json`."""
-        return cls(**{**said, "bounds": Bounds(**said["bounds"])})
+        imprints = {
+            name: Imprint.from_json(said[name])
+            for name in ("imprint", "adapter_imprint")
+            if name in said
+        }
+        return cls(**{**said, "bounds": Bounds(**said["bounds"]), **imprints})
 
 
 @dataclass(frozen=True, slots=True)

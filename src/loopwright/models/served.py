@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loopwright.errors import ModelError
 from loopwright.models.bases import Base, resolve
+from loopwright.models.digests import Digests
+from loopwright.models.imprint import Imprint
 from loopwright.models.registry import Registry
 from loopwright.models.version import ModelVersion
 
@@ -30,6 +32,9 @@ class Servable:
     adapter: Path | None = None
     """PEFT folder that is put on the weights."""
     trust_remote_code: bool = False
+    imprint: Imprint = field(default_factory=Imprint)
+    """What the files of `weights` have to be whenever they are loaded."""
+    adapter_imprint: Imprint = field(default_factory=Imprint)
 
 
 def servable(
@@ -45,12 +50,18 @@ def servable(
     Raises ModelError: a file was tampered with, or the base is not the one it was made on.
     """
     if isinstance(model, Base):
-        return _of(model)
+        return _of(model, registry.digests)
     registry.verify(model, thorough=False)
     if model.kind == "full":
-        return _of(_as_base(model))
+        return _of(_as_base(model), registry.digests)
     base = base_of(model, registry=registry, project=project, environ=environ, download=download)
-    return replace(_of(base), label=model.label, digest=model.digest, adapter=model.folder)
+    return replace(
+        _of(base, registry.digests),
+        label=model.label,
+        digest=model.digest,
+        adapter=model.folder,
+        adapter_imprint=Imprint.of(model.folder, registry.digests, model.files),
+    )
 
 
 def base_of(
@@ -115,11 +126,12 @@ def _as_base(version: ModelVersion) -> Base:
     )
 
 
-def _of(base: Base) -> Servable:
+def _of(base: Base, digests: Digests) -> Servable:
     return Servable(
         label=base.reference,
         digest=base.digest,
         weights=base.folder,
         weights_digest=base.digest,
         trust_remote_code=base.trust_remote_code,
+        imprint=Imprint.of(base.folder, digests),
     )

@@ -12,7 +12,8 @@ from loopwright.planning.diff import compare
 from loopwright.planning.outlook import ALIASED, fingerprint, version_of
 from loopwright.planning.situation import Situation
 from loopwright.planning.standing import Decision, because
-from loopwright.providers.base import FieldChange
+from loopwright.providers.base import FieldChange, Observed
+from loopwright.resources.address import Address
 from loopwright.resources.base import Resource, SeriesSpec, marked_fields
 from loopwright.resources.durations import parse_duration
 from loopwright.state.records import Record, Revision, RunStatus
@@ -142,14 +143,15 @@ def _decide_current(context: _Context, current: Revision) -> Decision:
         drift = Drift(address, DriftClass.GONE, before=current.external_id)
         reason = f"{label(version_of(current))} is gone: deleted outside"
         return Decision(_run(context, reason), (drift,))
+    unready = _not_ready(address, observed.get(address))
     due = _data_trigger(context, current)
     if due is not None:
-        return due
+        return replace(due, drift=unready)
     if context.record and context.record.retained:
         change = replace(
             context.base, action=Action.UPDATE, in_world=False, reason="declared again"
         )
-        return Decision(change)
+        return Decision(change, unready)
     edited = _policy_edits(context) + _named_otherwise(context, current)
     if edited:
         change = replace(
@@ -159,8 +161,15 @@ def _decide_current(context: _Context, current: Revision) -> Decision:
             fields=edited,
             reason=because(edited),
         )
-        return Decision(change)
-    return Decision(replace(context.base, revision=label(version_of(current))))
+        return Decision(change, unready)
+    return Decision(replace(context.base, revision=label(version_of(current))), unready)
+
+
+def _not_ready(address: Address, observed: Observed | None) -> tuple[Drift, ...]:
+    """A result that cannot be used as it is, e.g. a model whose files were tampered with."""
+    if observed is None or observed.ready:
+        return ()
+    return (Drift(address, DriftClass.STATUS, note=observed.status or "not ready"),)
 
 
 def _policy_edits(context: _Context) -> tuple[FieldChange, ...]:

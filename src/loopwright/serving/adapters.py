@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.errors import ServingError
+from loopwright.models.imprint import Imprint
 
 _SECONDS = 60.0
 _LONGEST = 300
@@ -46,11 +47,16 @@ class AdapterServer:
         told = json.loads(self._ask("GET", "/models", None) or b"{}")
         return tuple(told.get("data", ()))
 
-    def load(self, name: str, folder: Path) -> None:
-        """Put the adapter in `folder` on the base as model `name`; one that is there is fine."""
+    def load(self, name: str, folder: Path, imprint: Imprint | None = None) -> None:
+        """Put the adapter in `folder` on the base as model `name`; one that is there is fine.
+
+        A runtime of ours holds it to `imprint` at every load.
+        """
         if name in self.models():
             return
-        told = {"lora_name": name, "lora_path": str(folder)}
+        told: dict[str, Any] = {"lora_name": name, "lora_path": str(folder)}
+        if imprint is not None:
+            told |= {"lora_files": dict(imprint.files), "lora_remembered": imprint.remembered}
         self._ask("POST", "/load_lora_adapter", told)
 
     def unload(self, name: str) -> None:

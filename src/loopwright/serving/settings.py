@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from loopwright.errors import ServingError
+from loopwright.models.imprint import Imprint
 
 TOKEN = "LOOPWRIGHT_RUNTIME_TOKEN"
 """Environment variable with the bearer token that every call of a runtime has to carry."""
@@ -41,11 +42,17 @@ class RuntimeSettings:
     """`cpu`, `cuda`, `cuda:N`, or `auto`: a GPU when there is one."""
     trust_remote_code: bool = False
     """Whether Python code in the folder may run."""
+    imprints: Mapping[str, Imprint] = field(default_factory=dict)
+    """What the files of a model have to be at each load, by its name."""
+
+    def imprint(self, label: str) -> Imprint:
+        return self.imprints.get(label, Imprint())
 
     def write(self, path: Path) -> None:
         """Put it at `path`, readable by this user only."""
         told = {name: getattr(self, name) for name in self.__slots__}
         told |= {"adapters": {label: str(folder) for label, folder in self.adapters.items()}}
+        told |= {"imprints": {label: asdict(one) for label, one in self.imprints.items()}}
         told |= {"weights": str(self.weights), "announce": str(self.announce)}
         path.touch(mode=0o600)
         path.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -56,7 +63,11 @@ class RuntimeSettings:
         try:
             told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             adapters = {label: Path(folder) for label, folder in told.pop("adapters", {}).items()}
+            known = told.pop("imprints", {})
+            imprints = {label: Imprint.from_json(one) for label, one in known.items()}
             weights, announce = Path(told.pop("weights")), Path(told.pop("announce"))
-            return cls(weights=weights, announce=announce, adapters=adapters, **told)
+            return cls(
+                weights=weights, announce=announce, adapters=adapters, imprints=imprints, **told
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ServingError(f"cannot read the runtime's settings {path}: {error}") from error

@@ -20,6 +20,7 @@ from loopwright.providers.local.job_adapter import JobAdapter, refusal
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import explained
 from loopwright.providers.local.registered import (
+    checked,
     is_registered,
     model_receipts,
     registry_of,
@@ -45,6 +46,14 @@ class FineTuneJobAdapter(JobAdapter):
 
     def is_there(self, receipt: Receipt) -> bool:
         return is_registered(receipt.external_id, self.places)
+
+    def observe(self, target: Target, external_id: str | None) -> Observed | None:
+        """Not ready when a file of the model was tampered with."""
+        found = super().observe(target, external_id)
+        if found is None or not found.ready:
+            return found
+        with explained(target.address, "observe"):
+            return checked(found, self.places)
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to train, or go on. Raises PermanentError when the model's name is another's."""

@@ -16,6 +16,7 @@ from loopwright.providers.local.job_adapter import JobAdapter, refusal
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import elsewhere, explained
 from loopwright.providers.local.registered import (
+    checked,
     is_registered,
     model_receipts,
     registry_of,
@@ -44,13 +45,7 @@ class ModelAdapter(JobAdapter):
         with explained(target.address, "observe"):
             receipt = model_receipts(self.places).get(found.external_id)
             source = receipt.facts.get("source", "") if receipt else ""
-            damage = self._damage(found.external_id)
-            return replace(
-                found,
-                ready=not damage,
-                status=damage or found.status,
-                beside=self._changed_source(target, source),
-            )
+            return replace(checked(found, self.places), beside=self._changed_source(target, source))
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to import the folder as the next revision. Raises PermanentError on a bad one."""
@@ -188,16 +183,6 @@ class ModelAdapter(JobAdapter):
         if now is None or now == before:
             return ()
         return (FieldChange(CONTENT, before[-12:], now[-12:]),)
-
-    def _damage(self, label: str) -> str:
-        """Why a registered model cannot be used; empty: it can."""
-        name, _, number = label.rpartition("@")
-        registry = registry_of(self.places)
-        try:
-            registry.verify(registry.get(name, int(number)), thorough=False)
-        except ModelError as error:
-            return error.message
-        return ""
 
     def _told(self, receipt: Receipt) -> Observed:
         found = super()._told(receipt)

@@ -33,9 +33,10 @@ def own_runtime(name: str, version: int, places: Places, folder: Path) -> Iterat
         download=True,
     )
     folder.mkdir(parents=True, exist_ok=True)
+    label = f"{model.label} base" if model.adapter else model.label
     settings = RuntimeSettings(
         weights=model.weights,
-        label=f"{model.label} base" if model.adapter else model.label,
+        label=label,
         announce=folder / "announced.json",
         adapters={model.label: model.adapter} if model.adapter else {},
         threads=bounds.threads,
@@ -43,6 +44,7 @@ def own_runtime(name: str, version: int, places: Places, folder: Path) -> Iterat
         memory_bytes=size(bounds.memory),
         device=bounds.device,
         trust_remote_code=model.trust_remote_code,
+        imprints={model.label: model.adapter_imprint, label: model.imprint},
     )
     with Launched(settings, folder=folder, environ=places.environ or None) as launched:
         launched.wait()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from loopwright.errors import ModelError
 from loopwright.models.registry import Registry
 from loopwright.models.version import RECORD, ModelVersion
+from loopwright.providers.base import Observed
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipts
 
@@ -49,6 +52,17 @@ def is_registered(label: str, places: Places) -> bool:
     """Whether the revision `NAME@N` is in the registry, whole."""
     name, at, number = label.rpartition("@")
     return bool(at) and (registry_of(places).root / name / f"v{number}" / RECORD).is_file()
+
+
+def checked(found: Observed, places: Places) -> Observed:
+    """A revision as it is seen; not ready, and why, when its files are not what was registered."""
+    name, _, number = found.external_id.rpartition("@")
+    registry = registry_of(places)
+    try:
+        registry.verify(registry.get(name, int(number)), thorough=False)
+    except ModelError as error:
+        return replace(found, ready=False, status=error.message)
+    return found
 
 
 def told_now(outputs: dict[str, Any], places: Places) -> dict[str, Any]:

@@ -6,12 +6,14 @@ Nothing is loaded; torch is not imported.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from loopwright.daemon.served import Bounds, ServedModel
 from loopwright.errors import ModelError, ServingError
 from loopwright.models.bases import Base, pin, resolve
+from loopwright.models.imprint import Imprint
 from loopwright.models.registry import Registry
 from loopwright.models.served import Servable, servable
 from loopwright.models.version import ModelVersion
@@ -117,7 +119,14 @@ class Servables:
             adapter=text(model.adapter) if model.adapter else None,
             trust_remote_code=model.trust_remote_code,
             bounds=self._bounds,
+            imprint=self._told_imprint(model.imprint),
+            adapter_imprint=self._told_imprint(model.adapter_imprint),
         )
+
+    def _told_imprint(self, found: Imprint) -> Imprint:
+        if not found.remembered:
+            return found
+        return replace(found, remembered=self.places.text(Path(found.remembered)))
 
     @property
     def _bounds(self) -> Bounds:

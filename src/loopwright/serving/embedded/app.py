@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from loopwright.errors import LoopwrightError
+from loopwright.models.imprint import Imprint
 from loopwright.serving.embedded.answers import Answer
 from loopwright.serving.embedded.catalog import Catalog, Served
 from loopwright.serving.embedded.generation import Generation, Piece
@@ -135,10 +136,12 @@ class App:
             raise invalid(f"{asked.lora_name} is the base itself", "lora_name")
         if not asked.lora_path or not folder.is_dir():
             raise invalid(f"there is no folder {asked.lora_path!r} here", "lora_path")
+        imprint = Imprint(asked.lora_files, asked.lora_remembered)
         async with self._changing:
             try:
+                await asyncio.to_thread(imprint.check, folder)
                 served = await asyncio.to_thread(self._describe, asked.lora_name, folder)
-                await asyncio.wrap_future(self._worker.add(asked.lora_name, folder))
+                await asyncio.wrap_future(self._worker.add(asked.lora_name, folder, imprint))
             except LoopwrightError as error:
                 raise invalid(error.message, "lora_path") from None
             self._catalog.add(served)

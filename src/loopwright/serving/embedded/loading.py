@@ -57,7 +57,9 @@ class Loaded:
 
 
 def load(settings: RuntimeSettings) -> Loaded:
-    """Read the weights. Raises ServingError when they do not load or do not fit."""
+    """Read the weights. Raises ModelError when they are not what was verified, ServingError when
+    they do not load or do not fit."""
+    settings.imprint(settings.label).check(settings.weights)
     device = find_device(settings.device)
     dtype = torch.float32 if device.type == "cpu" else "auto"
     size = 4 if device.type == "cpu" else 2

@@ -61,15 +61,18 @@ async def _run(settings: RuntimeSettings, *, token: str, parent: int | None) -> 
 
 
 async def loaded_app(settings: RuntimeSettings, worker: Worker, token: str) -> App:
-    """An app whose base and adapters are in memory. Raises ServingError when they do not load."""
+    """An app whose base and adapters are in memory. Raises LoopwrightError when not."""
+    await asyncio.to_thread(settings.imprint(settings.label).check, settings.weights)
     ready = asyncio.wrap_future(worker.ready())
     base = await asyncio.to_thread(_describe_base, settings)
     await ready
     catalog = Catalog(base, created=int(time.time()))
     describe = partial(_describe_adapter, settings, base)
     for label, folder in settings.adapters.items():
+        imprint = settings.imprint(label)
+        await asyncio.to_thread(imprint.check, folder)
         served = await asyncio.to_thread(describe, label, folder)
-        await asyncio.wrap_future(worker.add(label, folder))
+        await asyncio.wrap_future(worker.add(label, folder, imprint))
         catalog.add(served)
     most_waiting = _LONGEST_QUEUE * settings.max_batch
     return App(worker, catalog, token=token, most_waiting=most_waiting, describe=describe)

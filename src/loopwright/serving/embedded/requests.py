@@ -180,6 +180,10 @@ class AdapterRequest(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     lora_name: Annotated[StrictStr, Field(min_length=1)]
     lora_path: StrictStr = ""
+    lora_files: dict[str, str] = {}
+    """Ours: what the files have to be, now and whenever the weights come back."""
+    lora_remembered: StrictStr = ""
+    """Ours: where digests of files are remembered."""
 
 
 _R = TypeVar("_R", bound=BaseModel)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import torch
 
 from loopwright.errors import LoopwrightError
+from loopwright.models.imprint import Imprint
 from loopwright.serving.embedded.generation import Generation, Piece
 from loopwright.serving.embedded.lane import Lane
 from loopwright.serving.embedded.loading import Loaded
@@ -69,7 +70,7 @@ class Worker(threading.Thread):
         self._wake = threading.Condition()
         self._newcomers: deque[Generation] = deque()
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._adapters: dict[str, Path] = {}
+        self._adapters: dict[str, tuple[Path, Imprint]] = {}
         self._leaving: set[str] = set()
         self._broken: dict[str, str] = {}
         self._lanes: dict[str, Lane] = {}
@@ -114,9 +115,9 @@ class Worker(threading.Thread):
         """Done when the weights are in memory; holds the error when they do not load."""
         return self._do(self._need)
 
-    def add(self, label: str, folder: Path) -> Future[None]:
+    def add(self, label: str, folder: Path, imprint: Imprint | None = None) -> Future[None]:
         """Put an adapter on the base, without disturbing what runs."""
-        return self._do(lambda: self._add(label, folder))
+        return self._do(lambda: self._add(label, folder, imprint or Imprint()))
 
     def remove(self, label: str) -> Future[None]:
         """Forget an adapter once nothing runs on it."""
@@ -192,22 +193,24 @@ class Worker(threading.Thread):
         if self._loaded is None:
             loaded = self._load()
             self._broken.clear()
-            for label, folder in self._adapters.items():
+            for label, (folder, imprint) in self._adapters.items():
                 try:
+                    imprint.check(folder)
                     loaded.adapters.add(label, folder)
-                except LoopwrightError as error:  # its files went while the weights were away
+                except LoopwrightError as error:  # its files changed while the weights were away
                     self._broken[label] = error.message
             self._loaded = loaded
         return self._loaded
 
-    def _add(self, label: str, folder: Path) -> None:
+    def _add(self, label: str, folder: Path, imprint: Imprint) -> None:
         self._leaving.discard(label)
         loaded = self._need()
-        if self._adapters.get(label) == folder and label not in self._broken:
+        if self._adapters.get(label) == (folder, imprint) and label not in self._broken:
             return
+        imprint.check(folder)
         loaded.adapters.remove(label)
         loaded.adapters.add(label, folder)
-        self._adapters[label] = folder
+        self._adapters[label] = (folder, imprint)
         self._broken.pop(label, None)
 
     def _take_in(self, news: News) -> None:
