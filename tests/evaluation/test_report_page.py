@@ -141,6 +141,12 @@ SIZES = """
   .filter(([, r]) => r.width < 60 || r.height < 8 || r.left < -1 || r.right > innerWidth + 1)
   .map(([name, r]) => [name, r.width, r.height, r.left, r.right])
 """
+OUTSIDE = """
+[...document.querySelectorAll(".radar .axis")]
+  .map((e) => [e, e.getBoundingClientRect(), e.closest("section").getBoundingClientRect()])
+  .filter(([, r, card]) => r.left < card.left || r.right > card.right || r.top < card.top)
+  .map(([e, r, card]) => [e.textContent, r.left, r.right, card.left, card.right])
+"""
 CUT = """
 [...document.querySelectorAll("h1, h2, h3, h4, p, li, dt, dd, th, td, summary, .number, .text")]
   .filter((e) => !e.closest(".scroll, .list, .unseen, .contents") && e.getClientRects().length)
@@ -159,6 +165,7 @@ async def _looks_right(seen: Tab, width: int, *, dark: bool) -> None:
     assert await seen.evaluate(OVERFLOW) <= 0, at
     assert await seen.evaluate(SIZES) == [], at
     assert await seen.evaluate(CUT) == [], at
+    assert await seen.evaluate(OUTSIDE) == [], at
     assert await seen.evaluate(CONTRAST) == [], at
 
 
@@ -225,7 +232,22 @@ def _in_browser(
 
 
 def test_a_browser_shows_it_without_overflow_in_readable_colours(tmp_path: Path) -> None:
-    _in_browser(tmp_path, *an_evaluation(), [(400, False), (1600, True)])
+    result, records = an_evaluation()
+    long = ("recorded tickets", "tickets nobody has recorded", "客服问答与售后服务记录")
+    names = dict(zip(result.subjects[0].capabilities, long, strict=True))
+    result = replace(
+        result,
+        subjects=[
+            replace(
+                s,
+                capabilities={
+                    n: score for k, score in s.capabilities.items() for n in (k, names[k])
+                },
+            )
+            for s in result.subjects
+        ],
+    )
+    _in_browser(tmp_path, result, records, [(400, False), (1200, False), (1600, True)])
 
 
 @pytest.mark.slow

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import cos, pi, sin
 
+from loopwright.evaluation.reports.axis_names import LINE, AxisName, Box, around
 from loopwright.evaluation.reports.markup import Markup, element, joined
 from loopwright.evaluation.reports.words import between, points
 from loopwright.evaluation.results import Score, Subject
 
-COLOURS = 6
-"""As many as `page.css` has; a seventh subject begins anew."""
+COLOURS = 8
+"""As many as `page.css` has; a ninth subject begins anew."""
 FEWEST_AXES = 3
 """A radar of fewer capabilities is a line."""
 _RADIUS, _MIDDLE_X, _MIDDLE_Y = 150.0, 220.0, 184.0
@@ -59,13 +60,15 @@ def radar(subjects: Sequence[Subject]) -> Markup:
         for s in subjects
     )
     shapes = [_shape(subject, index, axes) for index, subject in enumerate(subjects)]
+    names = [_axis_name(name, n, len(axes)) for n, name in enumerate(axes)]
+    left, top, right, bottom = around(names, _web_box(len(axes)))
     return Markup(
         element(
             "svg",
             *_web(len(axes)),
             *reversed(shapes),
-            *(_axis_name(name, n, len(axes)) for n, name in enumerate(axes)),
-            viewBox=f"0 0 {2 * _MIDDLE_X:.0f} {_height(len(axes)):.0f}",
+            *(name.drawn() for name in names),
+            viewBox=f"{left:.0f} {top:.0f} {right - left:.0f} {bottom - top:.0f}",
             role="img",
             aria_label=f"Scores by capability. {told}",
             class_="radar",
@@ -111,19 +114,21 @@ def _shape(subject: Subject, index: int, axes: Sequence[str]) -> Markup:
     )
 
 
-def _height(axes: int) -> float:
-    """Down to the lowest axis name: a web of three ends above a circle of the same width."""
-    return max(_point(n, axes, 1.1)[1] for n in range(axes)) + 22
+def _web_box(axes: int) -> Box:
+    """Room of the web alone: one of three axes ends above a circle of the same width."""
+    bottom = max(_point(n, axes, 1)[1] for n in range(axes))
+    return _MIDDLE_X - _RADIUS, _MIDDLE_Y - _RADIUS, _MIDDLE_X + _RADIUS, bottom + 4
 
 
-def _axis_name(name: str, number: int, axes: int) -> Markup:
+def _axis_name(name: str, number: int, axes: int) -> AxisName:
     x, y = _point(number, axes, 1.1)
-    side = "middle" if abs(x - _MIDDLE_X) < 12 else "start" if x > _MIDDLE_X else "end"
-    down = 14 if y > _MIDDLE_Y + 8 else 0
-    shown = name if len(name) <= 16 else name[:15] + "…"
-    return element(
-        "text", shown, element("title", name), x=x, y=y + down, text_anchor=side, class_="axis"
-    )
+    if abs(x - _MIDDLE_X) >= 12:
+        down = 14 if y > _MIDDLE_Y + 8 else 0
+        return AxisName(name, x, y + down, "start" if x > _MIDDLE_X else "end")
+    if y > _MIDDLE_Y:
+        return AxisName(name, x, y + 14, "middle")
+    above = AxisName(name, x, y, "middle")
+    return AxisName(name, x, y - LINE * (len(above.lines) - 1), "middle")
 
 
 def legend(subjects: Sequence[Subject]) -> Markup:

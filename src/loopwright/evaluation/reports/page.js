@@ -114,7 +114,7 @@
   function told(item, answer, n) {
     const facts = [answer.w ? `${answer.w < 1 ? Math.round(answer.w * 1000) + " ms" : answer.w.toFixed(1) + " s"}` : "",
       answer.k ? "from an earlier run" : ""].filter(Boolean).join(" · ");
-    const head = make("h3", {}, make("span", {}, make("i", { className: `mark s${n % 6}` }), subjects[n].label),
+    const head = make("h3", {}, make("span", {}, make("i", { className: `mark s${n % 8}` }), subjects[n].label),
       make("span", { className: `points ${kindOf(answer)}`, textContent: scoreOf(answer) }), make("small", { textContent: facts }));
     const text = [answer.t, ...(answer.f || [])].filter(Boolean).join("\n");
     const body = make("div", { className: "text answer" });
