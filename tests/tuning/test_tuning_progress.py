@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwright.tuning.curve import draw, ticks
+from loopwright.tuning.curve import draw, log_ticks, ticks
 from loopwright.tuning.progress import MetricsFile, Point, Progress, Tail, read_points
 
 
@@ -75,6 +75,29 @@ def test_the_curve_is_a_picture_with_both_lines_inside_its_frame() -> None:
             assert 0 <= x <= box[2]
             assert 0 <= y <= box[3]
     assert len(lines["train"].attrib["points"].split()) == 80  # what is no number is left out
+
+
+def test_the_end_of_a_run_can_be_seen_though_it_began_high() -> None:
+    """From 10 to 0.05 within the first steps: what follows must not lie flat on the floor."""
+    falling = [10.0, 4.0, 1.0, *(0.2 * 0.97**step for step in range(47))]
+    points = [Point(step, 50, loss=loss) for step, loss in enumerate(falling, start=1)]
+    root = ET.fromstring(draw(points))
+    (line,) = root.iter("{http://www.w3.org/2000/svg}polyline")
+    heights = [float(pair.split(",")[1]) for pair in line.attrib["points"].split()]
+    assert heights == sorted(heights)
+    assert heights[-1] - heights[3] > 0.2 * (heights[-1] - heights[0])
+    texts = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"logarithmic", "0.1", "1", "10"} <= set(texts)
+    level = [Point(step, 50, loss=2.0 - step / 50) for step in range(1, 51)]
+    assert "logarithmic" not in draw(level)
+
+
+@given(low=st.floats(1e-9, 1e3), times=st.floats(10.5, 1e9))
+def test_ticks_of_a_logarithmic_axis_are_few_and_inside(low: float, times: float) -> None:
+    found = log_ticks(low, low * times)
+    assert 1 <= len(found) <= 8
+    assert found == sorted(found)
+    assert all(low * (1 - 1e-5) <= tick <= low * times * (1 + 1e-5) for tick in found)
 
 
 @given(

@@ -14,6 +14,7 @@ from loopwright.tuning.progress import Point, read_points
 _WIDTH, _HEIGHT = 720, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 48
 _MOST_POINTS = 600
+_WIDE, _MOST_TICKS = 10.0, 8
 _STYLE = """
 svg{font:13px system-ui,sans-serif;--ink:#1f2328;--faint:#59636e;--grid:#d1d9e0;--train:#0969da;
 --held:#bc4c00;background:#fff}
@@ -41,7 +42,7 @@ def draw(points: Sequence[Point], *, title: str = "Loss") -> str:
     held = _pairs(points, "validation_loss")
     xs = [x for x, _ in train + held] or [0.0, 1.0]
     ys = [y for _, y in train + held] or [0.0, 1.0]
-    scale = _Scale((0.0, max(*xs, 1.0)), _bounds(ys))
+    scale = _Scale((0.0, max(*xs, 1.0)), ys)
     parts = [*_axes(scale), *_lines(train, held, scale), *_legend(title, train, held)]
     body = "\n".join(parts)
     return (
@@ -51,14 +52,26 @@ def draw(points: Sequence[Point], *, title: str = "Loss") -> str:
 
 
 class _Scale:
-    """From data to places in the picture."""
+    """From data to places in the picture.
 
-    def __init__(self, x: Pair, y: Pair) -> None:
-        self.x, self.y = x, y
+    Losses that fall by more than a power of ten are drawn on a logarithmic axis: on another one
+    the first steps take all the room, and how the run ends cannot be seen.
+    """
+
+    def __init__(self, x: Pair, losses: Sequence[float]) -> None:
+        self.x = x
+        self.is_log = 0 < _WIDE * min(losses) < max(losses)
+        self.y = (min(losses), max(losses)) if self.is_log else _bounds(losses)
+
+    @property
+    def y_ticks(self) -> list[float]:
+        """Round numbers on the axis of losses."""
+        return log_ticks(*self.y) if self.is_log else ticks(*self.y)
 
     def at(self, x: float, y: float) -> Pair:
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
-        up = (y - self.y[0]) / (self.y[1] - self.y[0])
+        low, high, value = map(math.log, (*self.y, y)) if self.is_log else (*self.y, y)
+        up = (value - low) / (high - low)
         return (
             round(_LEFT + across * (_WIDTH - _LEFT - _RIGHT), 1),
             round(_HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM), 1),
@@ -95,8 +108,19 @@ def ticks(low: float, high: float, *, about: int = 5) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten from `low` to `high`; only the powers where that is many."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in ((1, 2, 5), (1,)):
+        every = [many * 10.0**power for power in range(first, last + 1) for many in steps]
+        found = [float(f"{one:.6g}") for one in every if low <= one <= high]
+        if len(found) <= _MOST_TICKS:
+            return found
+    return found[:: math.ceil(len(found) / _MOST_TICKS)]
+
+
 def _axes(scale: _Scale) -> Iterable[str]:
-    for y in ticks(*scale.y):
+    for y in scale.y_ticks:
         left, height = scale.at(scale.x[0], y)
         yield f'<line class="grid" x1="{left}" x2="{_WIDTH - _RIGHT}" y1="{height}" y2="{height}"/>'
         yield f'<text x="{left - 8}" y="{height + 4}" text-anchor="end">{y:g}</text>'
@@ -106,6 +130,8 @@ def _axes(scale: _Scale) -> Iterable[str]:
         yield f'<line class="grid" x1="{place}" x2="{place}" y1="{floor}" y2="{floor + 5}"/>'
         yield f'<text x="{place}" y="{floor + 20}" text-anchor="middle">{x:,g}</text>'
     yield f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end">step</text>'
+    if scale.is_log:
+        yield f'<text x="8" y="{_HEIGHT - 8}">logarithmic</text>'
 
 
 def _lines(train: Sequence[Pair], held: Sequence[Pair], scale: _Scale) -> Iterable[str]:
