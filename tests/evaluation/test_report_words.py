@@ -127,4 +127,36 @@ def test_runs_of_other_suites_or_questions_are_refused() -> None:
         together([(first, records), (replace(first, suite="other"), records)])
     others = [replace(record, id=record.id[::-1]) for record in records]
     with pytest.raises(EvaluationError, match="no question in common"):
-        together([(first, records), (first, others)])
+        together([(first, records), (replace(first, revision=9), others)])
+    with pytest.raises(EvaluationError, match="router-eval@3 cannot be put beside itself"):
+        together([(first, records), (first, records)])
+
+
+def test_a_model_that_is_baseline_here_and_evaluated_there_has_one_seat() -> None:
+    first, records = an_evaluation(items=40)
+    other, others = an_evaluation(items=40, seed=8)
+    # The second run evaluated what the first compares with: the same model, the same digest.
+    *_, digest = (s.digest for s in first.subjects if s.label == BASELINE)
+    kept = [replace(other.subjects[0], label=BASELINE, digest=digest), *other.subjects[2:]]
+    renamed = [
+        replace(r, answers={BASELINE if k == EVALUATED else k: v for k, v in r.answers.items()})
+        for r in others
+    ]
+    result, _ = together([(first, records), (replace(other, revision=4, subjects=kept), renamed)])
+    assert [s.label for s in result.subjects] == [s.label for s in first.subjects]
+
+
+def test_several_rivals_are_one_sentence() -> None:
+    result, _ = an_evaluation(items=40)
+    main, base, *floors = result.subjects
+    versus = result.comparisons[0]
+    verdicts = {"a": (5, 3, 8), "b": (4, 2, 6), "c": (0, -2, 2), "d": (-9, -12, -5)}
+    rivals = [replace(base, label=label) for label in verdicts]
+    found = [replace(versus, other=k, composite=difference(*v)) for k, v in verdicts.items()]
+    told = list(headline(replace(result, subjects=[main, *rivals, *floors], comparisons=found)))
+    assert len(told) == 3
+    score = points(base.composite.score) if base.composite else ""
+    assert told[1] == (
+        f"With 95 % confidence it is better than a ({score}) and b ({score}); "
+        f"worse than d ({score}); not clearly different from c ({score})."
+    )

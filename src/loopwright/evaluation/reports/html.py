@@ -82,7 +82,7 @@ def _top(result: EvaluationResult) -> Markup:
     facts = [f"EvalRun/{result.name}@{result.revision}", f"EvalSuite/{result.suite}"]
     facts += [when(result.finished_at)] if result.finished_at else []
     found = rivals(result)
-    badge = _badge(found[0][1].composite) if found else Markup()
+    badge = _badge(found[0][1].composite) if len(found) == 1 else Markup()
     rows = [(s.label, n, s.composite) for n, s in enumerate(result.subjects)]
     return joined(
         (

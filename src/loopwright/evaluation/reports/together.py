@@ -36,11 +36,12 @@ def together(loaded: Sequence[Loaded]) -> Loaded:
     """One result over the items that all have; the first run's model is the evaluated one.
 
     Scores and intervals are computed anew on those items. A subject that several runs had (same
-    label, same model) is there once. Raises EvaluationError when the suites differ or no item is
-    shared.
+    label, same model) is there once. Raises EvaluationError when the suites differ, a run is there
+    twice, or no item is shared.
     """
     first, _ = loaded[0]
     _same_suite([result for result, _ in loaded])
+    _each_once([_label(result) for result, _ in loaded])
     by_place = [{_place(record): record for record in records} for _, records in loaded]
     places = [place for place in by_place[0] if all(place in other for other in by_place[1:])]
     if not places:
@@ -74,6 +75,15 @@ def _same_suite(results: Sequence[EvaluationResult]) -> None:
             )
 
 
+def _each_once(labels: Sequence[str]) -> None:
+    for number, label in enumerate(labels):
+        if label in labels[:number]:
+            raise EvaluationError(
+                f"{label} cannot be put beside itself",
+                hint="name another evaluation; `loopwright eval list` lists them",
+            )
+
+
 def _told_shared(loaded: Sequence[Loaded], shared: int) -> str:
     had = ", ".join(f"{_label(result)} has {len(records):,}" for result, records in loaded)
     return (
@@ -83,21 +93,33 @@ def _told_shared(loaded: Sequence[Loaded], shared: int) -> str:
 
 
 def _seats(results: Sequence[EvaluationResult]) -> Iterator[_Seat]:
-    """The first run's model, then all others once, floors last."""
-    taken: dict[str, str] = {}
+    """The first run's model, then all others once, floors last.
+
+    One model has one seat, whatever it was in which run; only the first run's model has another
+    where a later run evaluated it again: that is what is compared then.
+    """
+    first = _who(results[0].subjects[0])
+    taken: set[str] = set()
+    labels: set[str] = set()
     found = []
     for run, result in enumerate(results):
         for subject in result.subjects:
-            is_main = subject.part == Part.EVALUATED
-            if taken.get(subject.label) == subject.digest and not (run and is_main):
+            is_main, who = subject.part == Part.EVALUATED, _who(subject)
+            if who in taken and not (run and is_main and who == first):
                 continue
             label = subject.label
-            if label in taken:
+            if label in labels:
                 label = f"{label} ({_label(result)})"
-            taken.setdefault(subject.label, subject.digest)
+            taken.add(who)
+            labels.add(subject.label)
             part = Part.BASELINE if run and is_main else subject.part
             found.append(_Seat(replace(subject, label=label, part=part), run, subject.label))
     yield from sorted(found, key=lambda seat: list(Part).index(seat.subject.part))
+
+
+def _who(subject: Subject) -> str:
+    """What tells a subject from others: the digest of its model, the name of a floor."""
+    return subject.digest or subject.label
 
 
 def _joined(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from loopwright.evaluation.results import (
@@ -111,9 +111,29 @@ def headline(result: EvaluationResult) -> Iterator[str]:
     on = f"on {counted(score.items, 'question')}"
     found = rivals(result)
     yield f"{told} {on}." if found else f"{told} {on}, {between(score.interval)} {sure}."
-    for other, comparison in found:
-        yield _against(other, comparison.composite, sure)
+    if len(found) == 1:
+        yield _against(found[0][0], found[0][1].composite, sure)
+    elif found:
+        yield _among(found, sure)
     yield from _floor(result, score)
+
+
+def _among(found: Sequence[tuple[Subject, Comparison]], sure: str) -> str:
+    """Several rivals in one sentence: whom it beats, who beats it, and where it is not clear."""
+    words: dict[Verdict, str] = {
+        "better": "better than",
+        "worse": "worse than",
+        "unclear": "not clearly different from",
+    }
+    told = []
+    for kind, word in words.items():
+        of = [other for other, one in found if verdict(one.composite) == kind]
+        names = [f"{other.label} ({points(_composite(other))})" for other in of]
+        if names:
+            last = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+            told.append(f"{word} {last}")
+    first = sure[0].upper() + sure[1:]
+    return f"{first} it is {'; '.join(told)}."
 
 
 def _against(other: Subject, difference: Difference, sure: str) -> str:
