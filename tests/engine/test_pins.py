@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
+from loopwright.engine.events import Event, EventType
 from loopwright.errors import ExitCode
 from loopwright.planning.change import Action, Obstacle
+from loopwright.planning.plan import Selection
 from loopwright.resources.address import Address
 from support.projects import TestProject, flywheel
 
@@ -28,6 +31,23 @@ def test_a_name_that_stands_for_something_else_is_another_run(project: TestProje
     assert project.apply(pinned("b")).exit_code == ExitCode.DONE
     assert project.record(str(JOB)).current == 2
     assert project.plan(pinned("b")).is_empty
+
+
+def test_a_base_that_moves_under_a_run_tells_its_users_why_they_wait(project: TestProject) -> None:
+    slow, stop = {"jobSeconds": {"FineTuneJob": 60}}, threading.Event()
+
+    def listen(event: Event) -> None:
+        if event.type is EventType.RUNNING and event.address == str(JOB):
+            stop.set()
+
+    reconciler = project.reconciler(pinned("a", **slow), listener=listen, stop=stop)
+    with project.session() as session:
+        reconciler.apply(session, Selection(), approve=lambda plan: True, waits=True)
+    waiting = project.apply(pinned("b", **slow)).applied.waiting
+    told = waiting[Address("Endpoint", "candidate")]
+    assert told.startswith("waits for FineTuneJob/router: it ran once, and would run again (")
+    assert told.endswith("): apply again")
+    assert project.apply(pinned("b", **slow)).exit_code == ExitCode.DONE
 
 
 def test_an_endpoint_follows_what_its_base_stands_for(project: TestProject) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
@@ -49,7 +49,10 @@ class Applier:
         parallelism: int,
         stop: threading.Event,
         spending: Spending,
+        held: Mapping[Address, str] | None = None,
     ) -> None:
+        """`held`: what is left out of the plan though others need it, and why."""
+        self._held = held or {}
         self.plan, self.planner, self.operator = plan, planner, operator
         self.estimate, self.listener, self.stop = estimate, listener, stop
         self.parallelism = parallelism
@@ -93,13 +96,17 @@ class Applier:
     def _queue(self) -> None:
         """What waits for nothing is ready; what waits for what will not be done says so."""
         for address, change in self._todo.items():
-            unmet = [str(other) for other in change.after if other not in self._todo]
+            unmet = [self._named(other) for other in change.after if other not in self._todo]
             if unmet and address not in self.applied.waiting:
                 self.applied.waiting[address] = f"waits for {', '.join(unmet)}"
                 self._skip_users(address, f"{address} waits")
         for address, blockers in self._blockers.items():
             if not blockers and address not in self.applied.waiting:
                 self._ready.append(address)
+
+    def _named(self, address: Address) -> str:
+        """What does not come now, and why, as far as nothing else tells."""
+        return f"{address}: {self._held[address]}" if address in self._held else str(address)
 
     def adopt_running(self, records: Iterable[Record]) -> None:
         """Take over operations that an earlier pass left running."""

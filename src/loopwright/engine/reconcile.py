@@ -6,7 +6,7 @@ What only an apply needs is imported there, so that `plan` starts faster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -101,10 +101,18 @@ class Reconciler:
             listed = {change.address for change in plan.pending}
             run = saved.id if saved else plan_id(plan)
             spending = Spending(plan.envelope)  # one for all passes: the approval is one
+            held: dict[Address, str] = {}
             while True:
                 outcome.passes += 1
                 applied = self._pass(
-                    session, refresher, planner, plan, run=run, waits=waits, spending=spending
+                    session,
+                    refresher,
+                    planner,
+                    plan,
+                    run=run,
+                    waits=waits,
+                    spending=spending,
+                    held=held,
                 )
                 outcome.applied = outcome.applied.then(applied)
                 if not waits or outcome.passes >= _MOST_PASSES or not _goes_on(applied):
@@ -112,6 +120,7 @@ class Reconciler:
                 again = replace(selection, replaces=())
                 planner, plan = refresher.plan(session, again, applies=True)
                 listed |= {change.address for change in plan.pending if change.after}
+                held = _ran_once(plan, outcome.applied)
                 plan = _only(plan, listed, outcome.applied)
                 if plan.is_empty:
                     self._note_refusals(self._operator(session, refresher, run).ledger, plan)
@@ -197,6 +206,7 @@ class Reconciler:
         run: str,
         waits: bool,
         spending: Spending,
+        held: Mapping[Address, str],
     ) -> Applied:
         from loopwright.engine.apply import Applier
 
@@ -210,6 +220,7 @@ class Reconciler:
             parallelism=self.parallelism,
             stop=self.stop,
             spending=spending,
+            held=held,
         )
         leaving = {
             change.address
@@ -261,9 +272,19 @@ def _goes_on(applied: Applied) -> bool:
     return bool(applied.done or applied.rejected) and not applied.interrupted
 
 
+def _ran_once(plan: Plan, applied: Applied) -> dict[Address, str]:
+    """Runs that would come again, since what decides them changed meanwhile; why they do not."""
+    ran = {change.address for change in applied.done if change.action is Action.RUN}
+    return {
+        change.address: f"it ran once, and would run again ({change.reason}): apply again"
+        for change in plan.changes
+        if change.action is Action.RUN and change.address in ran
+    }
+
+
 def _only(plan: Plan, listed: set[Address], applied: Applied) -> Plan:
     """What was shown in the first plan, has not failed since, and has not had its one run."""
-    ran = {change.address for change in applied.done if change.action is Action.RUN}
+    ran = _ran_once(plan, applied)
     return replace(
         plan,
         changes=tuple(
@@ -273,7 +294,7 @@ def _only(plan: Plan, listed: set[Address], applied: Applied) -> Plan:
             or (
                 change.address in listed
                 and change.address not in applied.failed
-                and not (change.address in ran and change.action is Action.RUN)
+                and change.address not in ran
             )
         ),
     )
