@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loopwright.daemon.access import Access
+from loopwright.daemon.canary import Stage
+from loopwright.daemon.declared import Declared
+from loopwright.daemon.stages import Stages
 from loopwright.evaluation.run_folder import RunFolder
 from loopwright.providers.base import LastRun, OperationStatus, Range, Resolved, Severity, Target
 from loopwright.providers.local.erasing_evaluations import erase_evaluations, items_by_evaluation
+from loopwright.providers.local.serving import Serving
 from loopwright.providers.local.tasks import eval_run as task
 from loopwright.resources.address import Address
 from loopwright.resources.eval_suite import EvalSuite
@@ -198,9 +203,6 @@ def test_floors_and_judges_stand_beside(world: LocalWorld, server: ChatServer) -
 def test_a_model_that_is_taken_meanwhile_makes_it_plan_again(
     world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from loopwright.daemon.declared import Declared
-    from loopwright.providers.local.serving import Serving
-
     shelf = Serving(world.provider.places).folder.endpoints
     shelf.put(Declared("good", "me", {"model": {"base": "a"}, "rateLimit": {"rpm": 1}}))
     evaluate = task.evaluate
@@ -218,6 +220,69 @@ def test_a_model_that_is_taken_meanwhile_makes_it_plan_again(
     made = world.made(replace(eval_run(world), revision=2))
     assert made.transient
     assert "took another model while it was evaluated" in made.message
+
+
+def test_nobody_is_asked_while_two_models_answer_under_a_name(
+    world: LocalWorld, server: ChatServer
+) -> None:
+    folder = Serving(world.provider.places).folder
+    rules = {"steps": [5], "interval": "1h", "minCalls": 1, "maxErrorRate": 0.1}
+    before = {"spec": {"model": {"base": "a"}}, "serves": None}
+    canary = {"key": "takes-over", "rules": rules, "before": before}
+    folder.endpoints.put(Declared("poor", "me", {"model": {"base": "b"}}, canary=canary))
+    for stage in (None, Stage(datetime(2026, 1, 1, tzinfo=UTC))):
+        if stage:
+            Stages(folder.canaries).write("poor", "takes-over", stage)
+        made = world.made(eval_run(world), key="one")
+        assert made.waiting == "Endpoint/poor is being taken over by another model"
+    assert not server.asked
+    ended = Stage(datetime(2026, 1, 1, tzinfo=UTC), outcome="refused", why="slow")
+    Stages(folder.canaries).write("poor", "takes-over", ended)
+    succeeded(world.made(eval_run(world), key="two"))
+
+
+def test_a_takeover_that_begins_meanwhile_makes_it_run_again(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Serving(world.provider.places).folder.endpoints
+    shelf.put(Declared("good", "me", {"model": {"base": "a"}}))
+    evaluate = task.evaluate
+
+    def meanwhile(*given: Any, **named: Any) -> Any:
+        shelf.put(Declared("good", "me", {"model": {"base": "a"}}, canary={"key": "k"}))
+        return evaluate(*given, **named)
+
+    monkeypatch.setattr(task, "evaluate", meanwhile)
+    made = world.made(eval_run(world))
+    assert made.transient
+    assert "began to take over the endpoint good" in made.message
+
+
+def test_an_answer_of_another_model_is_not_kept_as_this_ones(
+    world: LocalWorld, server: ChatServer
+) -> None:
+    mine = replace(endpoint("good", "m@1"), spec={"model": {"model": "Model/m@1"}})
+    inputs = {"endpoint": mine}
+    succeeded(world.made(eval_run(world, inputs=inputs)))  # the server says that it is `good`
+    succeeded(world.made(replace(eval_run(world, inputs=inputs), revision=2)))
+    assert server.asked == {"good": 60, "poor": 30}
+    named = {"endpoint": replace(mine, outputs={**mine.outputs, "serves": "good"})}
+    succeeded(world.made(replace(eval_run(world, inputs=named), revision=3)))
+    succeeded(world.made(replace(eval_run(world, inputs=named), revision=4)))
+    assert server.asked == {"good": 90, "poor": 30}
+
+
+def test_a_model_that_is_its_own_baseline_is_asked_and_paid_once(
+    world: LocalWorld, server: ChatServer
+) -> None:
+    same = replace(endpoint("poor"), outputs=endpoint("good").outputs)
+    target, adapter = eval_run(world, inputs={"baseline": same}), world.adapter("EvalRun")
+    both = adapter.estimate(eval_run(world), None).tokens
+    assert adapter.estimate(target, None).tokens.likely == both.likely / 2
+    made = succeeded(world.made(target))
+    assert server.asked == {"good": 30}
+    assert (made.outputs["cached"], made.outputs["answers"]) == (30, 60)
+    assert made.outputs["comparison"]["routing"]["ties"] == 30
 
 
 def test_all_problems_of_questions_are_told_while_planning(world: LocalWorld) -> None:

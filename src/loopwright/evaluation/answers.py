@@ -69,6 +69,9 @@ class KeptAnswers:
     model: str
     """Digest of the model; empty where it is not known, and nothing is kept."""
     run: str
+    serves: str = ""
+    """What its server calls the model in answers; another model's answer is never kept. Empty:
+    any name is its own."""
     _known: dict[str, Answered] = field(default_factory=dict, init=False, repr=False)
     _journal: Journal | None = field(default=None, init=False, repr=False)
     _open: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
@@ -79,7 +82,8 @@ class KeptAnswers:
             os.chmod(self.folder, _OWNER_ONLY)
             self._journal = self._open.enter_context(Journal(kept_in(self.folder, self.model)))
             for key, record in self._journal.known().items():
-                self._known[key] = _read(record, run=self.run)
+                if self._is_its_own(found := _read(record, run=self.run)):
+                    self._known[key] = found
         return self
 
     def __exit__(self, *reason: object) -> None:
@@ -89,9 +93,9 @@ class KeptAnswers:
         return self._known.get(key)
 
     def put(self, key: str, answered: Answered) -> None:
-        """Kept at once, if it is an answer."""
+        """Kept at once, if it is an answer of this model."""
         self._known[key] = answered
-        if self._journal is not None and not answered.error:
+        if self._journal is not None and not answered.error and self._is_its_own(answered):
             self._journal.add(
                 key,
                 {
@@ -103,6 +107,9 @@ class KeptAnswers:
                     "run": self.run,
                 },
             )
+
+    def _is_its_own(self, answered: Answered) -> bool:
+        return not self.serves or answered.model == self.serves
 
 
 def request_key(request: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Contestant:
     endpoint: str
     digest: str
     """Of the model; answers are kept under it."""
+    serves: str = ""
+    """What the endpoint's answers call it, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class _Run:
 
     async def finish(self) -> Finished:
         asked, keys = self._requests()
-        self._total = len(asked) * len(self.evaluation.contestants)
+        self._total = len(asked) * len(self._asked())
         async with AsyncExitStack() as stack:
             answers = await self._all_answers(asked, stack)
             judged = await self._judged(answers, keys, stack)
@@ -105,11 +107,22 @@ class _Run:
             async with asyncio.TaskGroup() as group:
                 tasks = {
                     one.label: group.create_task(self._answers(one, asked, stack))
-                    for one in self.evaluation.contestants
+                    for one in self._asked()
                 }
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        return {label: task.result() for label, task in tasks.items()}
+        by_digest = {one.digest: tasks[one.label].result() for one in self._asked()}
+        return {
+            one.label: tasks[one.label].result() if one.label in tasks else _as_known(known)
+            for one in self.evaluation.contestants
+            for known in [by_digest[one.digest]]
+        }
+
+    def _asked(self) -> tuple[Contestant, ...]:
+        """The contestants without those whose model is that of one before: it is asked once."""
+        every = self.evaluation.contestants
+        first = {one.digest: one for one in reversed(every) if one.digest}
+        return tuple(one for one in every if first.get(one.digest, one) is one)
 
     def _requests(self) -> tuple[dict[str, Mapping[str, Any]], dict[tuple[Key, str], str]]:
         """Each different request by its key, and the key of each item."""
@@ -127,7 +140,7 @@ class _Run:
         self, one: Contestant, asked: Mapping[str, Mapping[str, Any]], stack: AsyncExitStack
     ) -> dict[str, Answered]:
         asks = await stack.enter_async_context(self.open_endpoint(one.endpoint))
-        kept = stack.enter_context(KeptAnswers(self.cache, one.digest, self.tag))
+        kept = stack.enter_context(KeptAnswers(self.cache, one.digest, self.tag, one.serves))
         return await ask_kept(
             one.endpoint,
             asks,
@@ -190,6 +203,11 @@ class _Run:
         self._done[label] = self._done.get(label, 0) + 1
         words = ", ".join(f"{name} {count:,}" for name, count in self._done.items())
         self.told(sum(self._done.values()), self._total, words)
+
+
+def _as_known(answers: Mapping[str, Answered]) -> dict[str, Answered]:
+    """The same answers for another who needs them: nobody pays for them again."""
+    return {key: replace(one, cached=True) for key, one in answers.items()}
 
 
 def _told(given: Answered, scored: Scored) -> Answer:

@@ -47,7 +47,7 @@ def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Esti
     is_other_suite = last is not None and last.outputs.get("asked") != _digest(loaded)
     judging = _judging(sets, loaded, len(asked))
     most, likely, known = judging, judging, 0
-    for one in asked:
+    for one in {one["digest"] or one["label"]: one for one in asked}.values():
         every = {
             request_key(item.request(of.parameters)): _one(of, item)
             for of in sets

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from loopwright.daemon.stages import Stages
 from loopwright.errors import EvaluationError
 from loopwright.hashing import digest
 from loopwright.providers.base import (
@@ -13,6 +14,7 @@ from loopwright.providers.base import (
     LastRun,
     Observed,
     Operation,
+    OperationStatus,
     Opinion,
     Severity,
     Target,
@@ -57,6 +59,13 @@ class EvalRunAdapter(JobAdapter):
             asked, name = contestants(target), target.address.name
             floors = floors_file(target, self.places)
             baseline = target.inputs.get("baseline")
+            sets = question_sets(target, self.places)
+            judges = {one.judging.endpoint for one in sets if one.judging}
+            endpoints = sorted({one["endpoint"] for one in asked} | judges)
+            mixed = [one for one in endpoints if is_taken_over(self.places, one)]
+            if mixed and not self.jobs.knows(key):
+                waits = f"Endpoint/{mixed[0]} is being taken over by another model"
+                return Operation(key, OperationStatus.FAILED, waiting=waits)
             return self.begin(
                 target,
                 key,
@@ -65,12 +74,9 @@ class EvalRunAdapter(JobAdapter):
                 arguments={
                     "name": name,
                     "suite": target.inputs["suite"].address.name,
-                    "sets": [one.to_json() for one in question_sets(target, self.places)],
+                    "sets": [one.to_json() for one in sets],
                     "contestants": asked,
-                    "declared": {
-                        one["endpoint"]: declared_digest(self.places, one["endpoint"])
-                        for one in asked
-                    },
+                    "declared": {one: declared_digest(self.places, one) for one in endpoints},
                     "floors": str(floors) if floors else None,
                     "confidence": target.spec.get("confidence", 0.95),
                     "concurrency": target.spec.get("concurrency", 8),
@@ -175,4 +181,15 @@ def declared_digest(places: Places, endpoint: str) -> str:
     declared = Serving(places).folder.endpoints.get(endpoint)
     if declared is None:
         return ""
-    return digest({name: one for name, one in declared.spec.items() if name not in _PASSING_BY})
+    said = {name: one for name, one in declared.spec.items() if name not in _PASSING_BY}
+    return digest([said, declared.canary["key"]] if declared.canary else said)
+
+
+def is_taken_over(places: Places, endpoint: str) -> bool:
+    """Whether two models answer under this name now: one takes over from another in steps."""
+    folder = Serving(places).folder
+    declared = folder.endpoints.get(endpoint)
+    if declared is None or not declared.canary:
+        return False
+    stage = Stages(folder.canaries).read(endpoint, declared.canary["key"])
+    return stage is None or not stage.outcome

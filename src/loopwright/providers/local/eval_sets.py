@@ -44,7 +44,8 @@ def drawn_without_split(target: Target, places: Places) -> Iterator[str]:
 
 
 def contestants(target: Target) -> list[dict[str, str]]:
-    """Label, endpoint and digest of the evaluated model, and of the baseline if there is one."""
+    """Label, endpoint, digest and name in answers of the evaluated model, and of the baseline if
+    there is one."""
     found: list[dict[str, str]] = []
     for path in ("endpoint", "baseline"):
         if (said := target.inputs.get(path)) is None:
@@ -52,8 +53,23 @@ def contestants(target: Target) -> list[dict[str, str]]:
         label = str(said.outputs.get("serves") or said.address.name)
         if any(one["label"] == label for one in found):
             label = f"{label} ({said.address.name})"
-        found.append({"label": label, "endpoint": said.address.name, "digest": model_digest(said)})
+        found.append(
+            {
+                "label": label,
+                "endpoint": said.address.name,
+                "digest": model_digest(said),
+                "serves": name_in_answers(said),
+            }
+        )
     return found
+
+
+def name_in_answers(endpoint: Resolved) -> str:
+    """What answers call the model, which our own runtime says as it is recorded; empty: other
+    servers may have a name of their own for it."""
+    is_ours = "upstream" not in endpoint.spec.get("model", {"upstream": {}})
+    is_embedded = is_ours and not (endpoint.spec.get("runtime") or {}).get("vllm")
+    return str(endpoint.outputs.get("serves") or "") if is_embedded else ""
 
 
 def model_digest(endpoint: Resolved) -> str:

@@ -28,7 +28,13 @@ from loopwright.models.version import ModelVersion
 from loopwright.providers.base import Progress
 from loopwright.providers.local.erasing_evaluations import DRAWN, drawn_from
 from loopwright.providers.local.eval_outputs import message_of, outputs_of
-from loopwright.providers.local.eval_run import CACHE, declared_digest, next_version, receipts_of
+from loopwright.providers.local.eval_run import (
+    CACHE,
+    declared_digest,
+    is_taken_over,
+    next_version,
+    receipts_of,
+)
 from loopwright.providers.local.gateway_asker import GatewayAsker
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt
@@ -103,8 +109,14 @@ def _evaluation(arguments: Mapping[str, Any]) -> Evaluation:
 
 
 def _must_be_served(work: Work) -> None:
-    """Raises TransientError when an endpoint took another model since the run was planned."""
+    """Raises TransientError when an endpoint took another model since the run was planned, or
+    does so now."""
     for endpoint, before in work.arguments["declared"].items():
+        if is_taken_over(work.places, endpoint):
+            raise TransientError(
+                f"another model began to take over the endpoint {endpoint} while it was evaluated",
+                hint="the run is made again once one model answers every call",
+            )
         if before and declared_digest(work.places, endpoint) != before:
             raise TransientError(
                 f"the endpoint {endpoint} took another model while it was evaluated",
