@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from loopwright.cli.describe import _lines as describe
 from loopwright.engine.mending import roll_back
+from loopwright.planning.decisions import decision_lines
 from loopwright.resources.address import Address
 from support.projects import TestProject, flywheel
 
@@ -32,6 +34,15 @@ def test_a_promotion_is_taken_back_by_the_next_apply(promoted: TestProject) -> N
     assert "generation 1 again" in told
     promoted.apply(flywheel())
     assert serves(promoted) == {"base": "tiny"}
+
+
+def test_a_rollback_stands_among_the_decisions(promoted: TestProject) -> None:
+    roll_back_prod(promoted)
+    promoted.apply(flywheel())
+    newest = next(decision_lines(promoted.record(str(PROD))))
+    assert "v1 rolled back, by li: worse; generation 1 is to serve again" in newest
+    shown = list(describe(promoted.record(str(PROD)), None))
+    assert "  promoted: Model/router@1 (rolled back to generation 1 by li)" in shown
 
 
 def test_later_passes_respect_it(promoted: TestProject) -> None:

@@ -73,7 +73,10 @@ def _lines(record: Record, running: Progress | None) -> Iterator[str]:
     if record.promoted:
         yield "Promotion"
         if "value" in record.promoted:
-            yield f"  promoted: {', '.join(map(str, record.promoted['value'].values()))}"
+            pointed = ", ".join(map(str, record.promoted["value"].values()))
+            hold = record.hold
+            back = f" (rolled back to generation {hold.revision} by {hold.by})" if hold else ""
+            yield f"  promoted: {pointed}{back}"
         yield from (f"  {told}" for told in decision_lines(record))
     if record.revisions:
         yield "Revisions"

@@ -12,7 +12,7 @@ from loopwright.engine.reconcile import Reconciler
 from loopwright.engine.workspace import Declared, Workspace
 from loopwright.errors import DecisionNeededError, LoopwrightError, StateError
 from loopwright.planning.change import DriftClass
-from loopwright.planning.decisions import with_decision
+from loopwright.planning.decisions import decisions, with_decision
 from loopwright.planning.outlook import revision_digest, version_of
 from loopwright.planning.plan import Selection
 from loopwright.resources.address import Address
@@ -60,6 +60,7 @@ def roll_back(
         else _earlier_spec(record, to, by=by, reason=reason, now=now)
     )
     label = after.hold.revision if after.hold else None
+    after = _told_of_promotion(after, label, by=by, reason=reason, now=now)
     data = {"revision": label, "reason": reason}
     session.commit([Entry("rolled-back", str(address), data=data, actor=by)], {address: after})
     if record.revisions:
@@ -101,6 +102,25 @@ def _earlier_spec(record: Record, to: int | None, *, by: str, reason: str, now: 
     chosen = earlier[-1]
     hold = Hold(record.fingerprint, chosen.spec, chosen.number, by, reason, now)
     return replace(record, hold=hold, updated_at=now)
+
+
+def _told_of_promotion(
+    record: Record, generation: int | None, *, by: str, reason: str, now: str
+) -> Record:
+    """Of a promoted resource, a rollback stands among the decisions on its candidates."""
+    taken_over = [one for one in decisions(record) if one["decision"] == "promoted"]
+    if not taken_over:
+        return record
+    decided = {
+        "decision": "rolled back",
+        "candidate": record.promoted.get("digest", ""),
+        "revision": taken_over[-1].get("revision", "?"),
+        "reason": reason,
+        "facts": [f"generation {generation} is to serve again"],
+        "by": by,
+        "at": now,
+    }
+    return replace(record, promoted=with_decision(record.promoted, decided))
 
 
 def accept_drift(
