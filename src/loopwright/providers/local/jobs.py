@@ -23,9 +23,8 @@ from loopwright.providers.local.job_folder import Job, JobFolder, Status
 from loopwright.providers.local.places import Places
 
 MOST_ATTEMPTS = 5
-"""In a row that brought a job no further; what goes on, however often it is killed, is let go on."""
 FINISHED_KEPT = 20
-_KILLED_WITHIN = 5.0
+_STOP_SECONDS = 5.0
 _LONGEST_POLL = 1.0
 _SHORTEST_POLL = 0.1
 
@@ -54,7 +53,7 @@ class Jobs:
         return JobFolder(self.places.jobs / job_id(key)).job() is not None
 
     def poll(self, operation: Operation) -> Operation:
-        """How it stands now; what died is started again, as long as that brings it on."""
+        """How it stands now; what died is started again, `MOST_ATTEMPTS` times in all."""
         if operation.status.is_terminal:
             return operation
         folder = JobFolder(self.places.jobs / job_id(operation.key))
@@ -77,16 +76,15 @@ class Jobs:
         return _brought_on(operation, folder, folder.status())
 
     def cancel(self, operation: Operation) -> Operation:
-        """Ask it to stop, wait for as long as it may take, then kill. What has ended stays."""
+        """Ask it to stop, wait a little, then kill. What has ended stays as it ended."""
         folder = JobFolder(self.places.jobs / job_id(operation.key))
-        job = folder.job()
-        if job is None or operation.status.is_terminal:
+        if folder.job() is None or operation.status.is_terminal:
             return operation
         folder.ask_to_cancel()
         folder.send(signal.SIGTERM)
-        if not _waited(folder, job.grace):
+        if not _waited(folder):
             folder.send(signal.SIGKILL)
-            _waited(folder, _KILLED_WITHIN)
+            _waited(folder)
         return self.poll(operation)
 
     def find(self, external_id: str) -> JobFolder | None:
@@ -101,12 +99,8 @@ class Jobs:
         worker = folder.worker()
         if folder.is_cancelled:
             return Status(OperationStatus.CANCELLED, message="cancelled")
-        fruitless = worker.fruitless_after(folder.status()) if worker else 0
-        if worker and fruitless >= MOST_ATTEMPTS:
-            message = f"its process died {worker.attempt} times"
-            if worker.attempt > fruitless:
-                message += f", the last {fruitless} without getting further"
-            message += f"; last words: {folder.last_words()}"
+        if worker and worker.attempt >= MOST_ATTEMPTS:
+            message = f"its process died {worker.attempt} times; last words: {folder.log_tail()}"
             return Status(OperationStatus.FAILED, message=message, transient=True)
         spawn(folder, self.places)
         return folder.status()
@@ -140,7 +134,7 @@ def spawn(folder: JobFolder, places: Places) -> None:
             check=False,
         )
     if started.returncode:
-        raise TransientError(f"a worker process could not start: {folder.last_words()}")
+        raise TransientError(f"a worker process could not start: {folder.log_tail()}")
 
 
 def _brought_on(operation: Operation, folder: JobFolder, status: Status | None) -> Operation:
@@ -170,9 +164,9 @@ def _is_over(folder: JobFolder) -> bool:
     return status is not None and status.status.is_terminal and not folder.is_alive()
 
 
-def _waited(folder: JobFolder, seconds: float) -> bool:
-    """Whether its process has ended within this time."""
-    until = time.monotonic() + seconds
+def _waited(folder: JobFolder) -> bool:
+    """Whether its process has ended within the time a clean stop may take."""
+    until = time.monotonic() + _STOP_SECONDS
     while folder.is_alive():
         if time.monotonic() >= until:
             return False
