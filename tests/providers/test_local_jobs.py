@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ def run(work):
     if work.arguments.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         (here / "deaf").touch()
+    if work.attempt <= work.arguments.get("moves", 0):
+        work.report(Progress(work.attempt, 100, "steps"))
     if work.attempt <= work.arguments.get("dies", 0):
         print("about to die", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -135,10 +138,31 @@ def test_a_job_that_was_killed_is_started_again(jobs: Jobs, places: Places) -> N
 def test_a_job_that_always_dies_fails_with_its_last_words(jobs: Jobs, places: Places) -> None:
     ended = _ended(jobs, jobs.begin("key", _job(places, dies=100)))
     assert (ended.status, ended.transient) == ("failed", True)
-    assert f"died {MOST_ATTEMPTS} times" in ended.message
-    assert "about to die" in ended.message
+    assert ended.message == f"its process died {MOST_ATTEMPTS} times; last words: about to die"
     assert jobs.poll(ended) == ended
     assert len(_runs(places)) == MOST_ATTEMPTS
+
+
+def test_a_job_that_gets_further_is_started_again_however_often_it_dies(
+    jobs: Jobs, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_module, "MOST_ATTEMPTS", 2)
+    (places.project / "go").touch()
+    ended = _ended(jobs, jobs.begin("key", _job(places, dies=3, moves=3)))
+    assert (ended.status, ended.outputs) == ("succeeded", {"attempt": 4})
+    ended = _ended(jobs, jobs.begin("other", _job(places, dies=100, moves=1)))
+    assert (ended.status, ended.message) == (
+        "failed",
+        "its process died 3 times, the last 2 without getting further; last words: about to die",
+    )
+
+
+def test_last_words_are_the_last_line_without_when_they_were_said(places: Places) -> None:
+    folder = _folder(places)
+    folder.path.mkdir(parents=True)
+    assert folder.last_words() == "none"
+    folder.log.write_text("one\n2026-11-22 23:12:01,123 INFO step 3 of 9: loss 0.5\n\n")
+    assert folder.last_words() == "step 3 of 9: loss 0.5"
 
 
 def test_a_stop_from_outside_is_no_end_but_a_cancel_is(jobs: Jobs, places: Places) -> None:
@@ -153,11 +177,8 @@ def test_a_stop_from_outside_is_no_end_but_a_cancel_is(jobs: Jobs, places: Place
     assert not _folder(places).is_alive()
 
 
-def test_what_does_not_listen_is_killed(
-    jobs: Jobs, places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs_module, "_STOP_SECONDS", 0.2)
-    operation = jobs.begin("key", _job(places, deaf=True))
+def test_what_does_not_stop_within_its_own_grace_is_killed(jobs: Jobs, places: Places) -> None:
+    operation = jobs.begin("key", replace(_job(places, deaf=True), grace=0.2))
     _until((places.project / "deaf").exists)
     assert jobs.cancel(operation).status is OperationStatus.CANCELLED
     assert not _folder(places).is_alive()

@@ -7,6 +7,7 @@ child; `cancel` asks it to stop. Whoever holds the lock is the job's one living 
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +21,8 @@ from loopwright.disk import Disk
 from loopwright.locks import hold, is_held
 from loopwright.providers.base import OperationStatus, Progress
 
-_LOG_TAIL = 400
+_LONGEST_WORDS = 400
+_SAID_WHEN = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Job:
     places: Mapping[str, str]
     revision: int | None = None
     fingerprint: str = ""
+    grace: float = 5.0
+    """Seconds that it may take to stop well when it is cancelled; then it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,17 @@ class Worker:
     pid: int
     started: str
     attempt: int
+    fruitless: int = 0
+    """Attempts in a row before this one that brought the job no further."""
+    reached: float = 0.0
+    """How far the attempts before this one had come, as they told."""
+
+    def fruitless_after(self, status: Status | None) -> int:
+        """Attempts in a row that brought it no further, this one included, if it ends here."""
+        return 0 if _done(status) > self.reached else self.fruitless + 1
+
+    def reached_after(self, status: Status | None) -> float:
+        return max(self.reached, _done(status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +144,10 @@ class JobFolder:
             return self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return []
 
-    def log_tail(self) -> str:
-        return " ".join(self.log_lines()[-3:])[-_LOG_TAIL:]
+    def last_words(self) -> str:
+        """The last line of the log, without when and how urgently it was said."""
+        said = (line.strip() for line in reversed(self.log_lines()))
+        return _SAID_WHEN.sub("", next(filter(None, said), "none"))[:_LONGEST_WORDS]
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
@@ -141,6 +158,10 @@ class JobFolder:
 
     def _write(self, name: str, data: Mapping[str, Any]) -> None:
         Disk().write_atomic(self.path / name, orjson.dumps(data))
+
+
+def _done(status: Status | None) -> float:
+    return status.progress.done if status and status.progress else 0.0
 
 
 def started_at(pid: int) -> str:

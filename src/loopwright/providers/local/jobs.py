@@ -23,8 +23,9 @@ from loopwright.providers.local.job_folder import Job, JobFolder, Status
 from loopwright.providers.local.places import Places
 
 MOST_ATTEMPTS = 5
+"""In a row that brought a job no further; what gets further may die as often as it likes."""
 FINISHED_KEPT = 20
-_STOP_SECONDS = 5.0
+_KILLED_WITHIN = 5.0
 _LONGEST_POLL = 1.0
 _SHORTEST_POLL = 0.1
 
@@ -53,7 +54,7 @@ class Jobs:
         return JobFolder(self.places.jobs / job_id(key)).job() is not None
 
     def poll(self, operation: Operation) -> Operation:
-        """How it stands now; what died is started again, `MOST_ATTEMPTS` times in all."""
+        """How it stands now; what died is started again, as long as that brings it on."""
         if operation.status.is_terminal:
             return operation
         folder = JobFolder(self.places.jobs / job_id(operation.key))
@@ -76,15 +77,16 @@ class Jobs:
         return _brought_on(operation, folder, folder.status())
 
     def cancel(self, operation: Operation) -> Operation:
-        """Ask it to stop, wait a little, then kill. What has ended stays as it ended."""
+        """Ask it to stop, wait for as long as it may take, then kill. What has ended stays."""
         folder = JobFolder(self.places.jobs / job_id(operation.key))
-        if folder.job() is None or operation.status.is_terminal:
+        job = folder.job()
+        if job is None or operation.status.is_terminal:
             return operation
         folder.ask_to_cancel()
         folder.send(signal.SIGTERM)
-        if not _waited(folder):
+        if not _waited(folder, job.grace):
             folder.send(signal.SIGKILL)
-            _waited(folder)
+            _waited(folder, _KILLED_WITHIN)
         return self.poll(operation)
 
     def find(self, external_id: str) -> JobFolder | None:
@@ -99,8 +101,12 @@ class Jobs:
         worker = folder.worker()
         if folder.is_cancelled:
             return Status(OperationStatus.CANCELLED, message="cancelled")
-        if worker and worker.attempt >= MOST_ATTEMPTS:
-            message = f"its process died {worker.attempt} times; last words: {folder.log_tail()}"
+        fruitless = worker.fruitless_after(folder.status()) if worker else 0
+        if worker and fruitless >= MOST_ATTEMPTS:
+            message = f"its process died {worker.attempt} times"
+            if worker.attempt > fruitless:
+                message += f", the last {fruitless} without getting further"
+            message += f"; last words: {folder.last_words()}"
             return Status(OperationStatus.FAILED, message=message, transient=True)
         spawn(folder, self.places)
         return folder.status()
@@ -134,7 +140,7 @@ def spawn(folder: JobFolder, places: Places) -> None:
             check=False,
         )
     if started.returncode:
-        raise TransientError(f"a worker process could not start: {folder.log_tail()}")
+        raise TransientError(f"a worker process could not start: {folder.last_words()}")
 
 
 def _brought_on(operation: Operation, folder: JobFolder, status: Status | None) -> Operation:
@@ -164,9 +170,9 @@ def _is_over(folder: JobFolder) -> bool:
     return status is not None and status.status.is_terminal and not folder.is_alive()
 
 
-def _waited(folder: JobFolder) -> bool:
-    """Whether its process has ended within the time a clean stop may take."""
-    until = time.monotonic() + _STOP_SECONDS
+def _waited(folder: JobFolder, seconds: float) -> bool:
+    """Whether its process has ended within this time."""
+    until = time.monotonic() + seconds
     while folder.is_alive():
         if time.monotonic() >= until:
             return False

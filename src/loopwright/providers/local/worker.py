@@ -96,7 +96,11 @@ def work(folder: JobFolder) -> None:
     if job is None or (status and status.status.is_terminal):
         return
     attempt = 1 + (before.attempt if before else 0)
-    folder.write_worker(Worker(os.getpid(), started_at(os.getpid()), attempt))
+    ours = Worker(os.getpid(), started_at(os.getpid()), attempt)
+    if before:
+        fruitless, reached = before.fruitless_after(status), before.reached_after(status)
+        ours = replace(ours, fruitless=fruitless, reached=reached)
+    folder.write_worker(ours)
     log.info("%s: attempt %d", job.external_id, attempt)
     places = Places.from_json(job.places, os.environ)
     verdict = _verdict(Work(folder, job, places, attempt))
