@@ -145,6 +145,33 @@ def test_bad_rows_are_named_by_file_and_line(tmp_path: Path) -> None:
         assert said in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ("zzz", "tool_calls is not a list"),
+        ([5], "a tool call names no function"),
+        ([{"function": "f"}], "a tool call names no function"),
+        ([{"function": {"name": "f", "arguments": "{"}}], "not the JSON of an object"),
+        ([{"function": {"name": "f", "arguments": "[1]"}}], "not the JSON of an object"),
+        ([{"function": {"name": "f", "arguments": [1]}}], "neither an object nor its JSON text"),
+    ],
+)
+def test_malformed_tool_calls_are_named_by_file_and_line(
+    tmp_path: Path, calls: object, said: str
+) -> None:
+    file, answer = tmp_path / "train.jsonl", {"role": "assistant", "content": None}
+    file.write_bytes(orjson.dumps({"messages": [TALK[1], {**answer, "tool_calls": calls}]}))
+    with pytest.raises(TuningError, match=f"train.jsonl:1: .*{said}"):
+        read_rows([file])
+
+
+def test_tools_are_a_list_of_objects(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    file.write_bytes(orjson.dumps({"messages": TALK, "tools": [5]}))
+    with pytest.raises(TuningError, match="`tools` is not a list of objects"):
+        read_rows([file])
+
+
 def test_validation_keeps_conversations_whole_and_ignores_the_order_of_rows() -> None:
     rows = [
         _row([{"role": "user", "content": f"ticket {talk}"}, *TALK[2 : 3 + turn * 2]])

@@ -21,7 +21,7 @@ _BOOKKEEPING = ("loss_weight", "weight", "refusal", "index")
 def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Messages of the OpenAI API for a text model's template.
 
-    Raises ModelError on what such a template cannot say: images, sound, video.
+    Raises ModelError on what such a template cannot say: images, sound, video, malformed calls.
     """
     return [_message(message) for message in messages]
 
@@ -35,6 +35,8 @@ def _message(message: Message) -> dict[str, Any]:
     shaped["content"] = _text(message.get("content")) or message.get("refusal") or ""
     calls = message.get("tool_calls")
     if calls:
+        if not isinstance(calls, list):
+            raise ModelError("tool_calls is not a list")
         shaped["tool_calls"] = [_call(call) for call in calls]
     else:
         shaped.pop("tool_calls", None)
@@ -54,8 +56,8 @@ def _text(content: Any) -> str:
     return "\n".join(text for text in texts if text is not None)
 
 
-def _call(call: Message) -> dict[str, Any]:
-    function = call.get("function")
+def _call(call: Any) -> dict[str, Any]:
+    function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping):
         raise ModelError("a tool call names no function")
     arguments = function.get("arguments")
@@ -69,8 +71,10 @@ def _arguments(arguments: Any) -> Any:
     """JSON text as the value it says; text that is no JSON stays as it is."""
     if arguments is None:
         return {}
-    if not isinstance(arguments, str):
+    if isinstance(arguments, Mapping):
         return arguments
+    if not isinstance(arguments, str):
+        raise ModelError("the arguments of a tool call are neither an object nor its JSON text")
     try:
         return orjson.loads(arguments or "{}")
     except ValueError:

@@ -79,12 +79,14 @@ def parse_row(line: bytes, place: str) -> Row:
     if not answers:
         raise UnusableRowError("no message has the role assistant")
     tools = stated.get("tools") or None
-    if tools is not None and not isinstance(tools, list):
-        raise UnusableRowError("`tools` is not a list")
+    if tools is not None and not _are_objects(tools):
+        raise UnusableRowError("`tools` is not a list of objects")
     try:
         messages = template_messages(spoken)
     except ModelError as error:
         raise UnusableRowError(error.message) from error
+    if not all(map(_is_whole, messages)):
+        raise UnusableRowError("the arguments of a tool call are not the JSON of an object")
     return Row(messages, tools, tuple(_weight(message) for message in answers), place)
 
 
@@ -125,6 +127,17 @@ def _lines(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
 
 def _is_message(message: object) -> bool:
     return isinstance(message, dict) and isinstance(message.get("role"), str)
+
+
+def _are_objects(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(one, dict) for one in found)
+
+
+def _is_whole(message: Mapping[str, Any]) -> bool:
+    """Whether its calls have arguments that parse. At inference a call that was cut short is a
+    part of the talk; nobody wants to learn one."""
+    calls = message.get("tool_calls", ())
+    return all(isinstance(call["function"]["arguments"], Mapping) for call in calls)
 
 
 def _weight(message: Mapping[str, Any]) -> float:
