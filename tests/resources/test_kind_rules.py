@@ -28,6 +28,17 @@ ONE_DOCUMENT: dict[str, Case] = {
         "spec.sampling.ratio",
         "`ratio` must be greater than 0, but is 0",
     ),
+    "a batch that streams": (
+        "BatchInference",
+        {
+            "endpoint": "chat",
+            "input": {"file": "q.jsonl"},
+            "output": "out",
+            "parameters": {"stream": True, "model": "other", "temperature": 0},
+        },
+        "spec.parameters",
+        "`parameters` cannot say model, stream: the batch decides that",
+    ),
     "ratio above one": (
         "Dataset",
         {"source": {"lake": "main"}, "sampling": {"ratio": 20}},

@@ -10,10 +10,13 @@ from pydantic import ConfigDict, Field, model_validator
 from loopwright.resources.base import Budget, Model, Nature, RealisedSpec, Resource
 from loopwright.resources.durations import Period
 from loopwright.resources.markers import COSMETIC, MANIFEST_PATH, POLICY, Ref
+from loopwright.resources.request_parameters import all_but
 from loopwright.resources.rules import ExactlyOne, checked, schema_of
 
 _INPUT = ExactlyOne(("dataset", "export", "file"))
 _ANSWERED_BY = ExactlyOne(("endpoint", "model"))
+_OURS = ("model", "messages", "stream", "stream_options")
+"""A batch asks the model that it names, what each line says, and for whole answers."""
 
 
 class BatchInput(Model):
@@ -62,7 +65,7 @@ class BatchInferenceSpec(RealisedSpec):
         description="Folder or prefix for results and errors.",
         examples=["batch/answers"],
     )
-    parameters: dict[str, Any] = Field(
+    parameters: Annotated[dict[str, Any], all_but(_OURS, decided_by="the batch")] = Field(
         default_factory=dict,
         description="Put into every request that does not say them itself.",
         examples=[{"temperature": 0, "max_tokens": 64}],

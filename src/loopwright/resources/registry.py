@@ -23,6 +23,7 @@ _NOT_KINDS = frozenset(
         "markers",
         "references",
         "registry",
+        "request_parameters",
         "rules",
         "schema",
         "suite_dataset",

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from loopwright.answer_schemas import problem_of
 from loopwright.resources.base import Many, Model
 from loopwright.resources.markers import MANIFEST_PATH, NAME_PATTERN, Edge, Ref
+from loopwright.resources.request_parameters import all_but
 from loopwright.resources.rules import ExactlyOne, NotEmpty, checked, schema_of
 
 Method = Literal[
@@ -78,17 +79,7 @@ def _sound_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _free_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
-    if taken := sorted(_OURS & parameters.keys()):
-        raise PydanticCustomError(
-            "parameters",
-            "cannot say {taken}: the evaluation decides that",
-            {"taken": ", ".join(taken)},
-        )
-    return parameters
-
-
-Parameters = Annotated[dict[str, Any], AfterValidator(_free_parameters)]
+Parameters = Annotated[dict[str, Any], all_but(_OURS, decided_by="the evaluation")]
 
 
 class Compare(Model):
