@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,17 @@ def test_a_limit_keeps_the_same_items_and_smaller_ones_are_within(tmp_path: Path
     assert {one.id for one in ten} < {one.id for one in twenty}
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "marked.jsonl"
+    path.write_bytes(BOM_UTF8 + b'{"question": "q", "expected": "a"}\n')
+    (item,) = load_items(asked(path))
+    assert item.expected == "a"
+
+
 def test_all_bad_lines_are_named_together(tmp_path: Path) -> None:
     bad = [
         b"no json",
+        b"[]",
         {"expected": "a"},
         {"question": "q"},
         {"messages": [{"role": "robot", "content": "x"}], "expected": "a"},
@@ -99,12 +108,14 @@ def test_all_bad_lines_are_named_together(tmp_path: Path) -> None:
     ]
     with pytest.raises(EvaluationError) as told:
         items(tmp_path, {"question": "q", "expected": "a"}, *bad)
-    assert told.value.message.splitlines() == [
-        "q.jsonl:2: has neither messages nor a question",
-        "q.jsonl:3: has neither messages nor a question",
-        "q.jsonl:4: says nothing that is expected, and exactMatch compares with that",
-        "q.jsonl:5: holds a message without a known role",
-        "q.jsonl:6: asks nothing: no message of a user before the answer",
+    first, *others = told.value.message.splitlines()
+    assert first.startswith("q.jsonl:2: is not JSON: ")
+    assert others == [
+        "q.jsonl:3: is JSON, but not an object",
+        "q.jsonl:4: has neither messages nor a question",
+        "q.jsonl:5: says nothing that is expected, and exactMatch compares with that",
+        "q.jsonl:6: holds a message without a known role",
+        "q.jsonl:7: asks nothing: no message of a user before the answer",
     ]
     for method, row, said in (
         ("toolCall", {"question": "q", "expected": "{"}, "no JSON"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from contextlib import suppress
 from typing import Any
 
@@ -87,6 +88,11 @@ def test_what_is_wrong_with_a_line_is_said(line: Any, said: str) -> None:
     with pytest.raises(BadLineError) as caught:
         read(line)
     assert caught.value.reason.startswith(said)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_line() -> None:
+    line = BOM_UTF8 + json.dumps({"messages": ASKED}).encode()
+    assert read_line(line, named="line-1").body == {"messages": ASKED}
 
 
 JSON = st.recursive(

@@ -7,6 +7,7 @@ one of its usual names, or is what the assistant said last in `messages`.
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,7 +49,7 @@ def load_items(asked: QuestionSet) -> tuple[Item, ...]:
     seen: Counter[str] = Counter()
     for where, row in _rows(asked.file):
         try:
-            for item in _items(row, asked):
+            for item in _items(_row(row), asked):
                 plain = identified(item, asked).id
                 found.append(identified(item, asked, ordinal=seen[plain]))
                 seen[plain] += 1
@@ -68,6 +69,8 @@ def load_items(asked: QuestionSet) -> tuple[Item, ...]:
 def recorded_answers(path: Path) -> Iterator[tuple[str, Any, Sequence[Any]]]:
     """Question, answer and tool calls of each chat line that ends with an assistant's message."""
     for _, row in _rows(path):
+        if isinstance(row, BadRow):
+            continue
         said = row.get("messages")
         messages: list[Any] = said if isinstance(said, list) else []
         last = messages[-1] if messages else {}
@@ -223,8 +226,8 @@ def _parsed(value: Any, kind: type | tuple[type, ...], what: str) -> Any:
     return value
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Where each row stands, and what it says. A line that is no JSON object is an empty row."""
+def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any] | BadRow]]:
+    """Where each row stands, and what it says; of a line that is no JSON object, why not."""
     try:
         if path.suffix.lower() in (".csv", ".tsv"):
             yield from _table(path)
@@ -247,9 +250,15 @@ def _table(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield f"{path.name}:{reader.line_num}", said
 
 
-def _object(line: bytes) -> Mapping[str, Any]:
+def _object(line: bytes) -> Mapping[str, Any] | BadRow:
     try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = orjson.loads(line.removeprefix(BOM_UTF8))
+    except orjson.JSONDecodeError as error:
+        return BadRow(f"is not JSON: {error}")
+    return found if isinstance(found, dict) else BadRow("is JSON, but not an object")
+
+
+def _row(read: Mapping[str, Any] | BadRow) -> Mapping[str, Any]:
+    if isinstance(read, BadRow):
+        raise read
+    return read

@@ -6,6 +6,7 @@ being asked.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,7 @@ def read_line(data: bytes, *, named: str) -> Request:
 
 def _object(data: bytes) -> Mapping[str, Any]:
     try:
-        line = orjson.loads(data)
+        line = orjson.loads(data.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise BadLineError(f"is not JSON: {error}") from None
     if not isinstance(line, dict):
