@@ -141,3 +141,18 @@ def test_another_promotion_begins_anew_and_one_that_is_over_is_forgotten(tmp_pat
     assert not canaries.step("chat", "m@2", {"m@2": tally(1, 2)})
     canaries.follow({}, {})
     assert (canaries.weight("chat"), list(stages.endpoints())) == (100, [])
+
+
+def test_one_that_a_person_ends_answers_nothing_more_and_stays_ended(tmp_path: Path) -> None:
+    stages = Stages(tmp_path)
+    canaries = Canaries(stages, FakeClock(BEGAN))
+    canaries.follow({"chat": Canary("one", RULES, BEFORE)}, {})
+    assert not canaries.refuse("chat", "of another promotion", "odd")
+    assert canaries.weight("chat") == 5
+    assert canaries.refuse("chat", "one", "ended by li: odd")
+    assert not canaries.refuse("chat", "one", "again")
+    assert not canaries.step("chat", "m@2", {"m@2": tally(500)})
+    assert canaries.weight("chat") == 0
+    held = stages.read("chat", "one")
+    assert held is not None
+    assert (held.outcome, held.why) == (REFUSED, "ended by li: odd")

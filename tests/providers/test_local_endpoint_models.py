@@ -210,3 +210,23 @@ def test_a_candidate_that_fails_calls_goes_back_by_itself_with_the_numbers(
         assert held is not None
         assert (held.canary, held.spec["model"]) == (None, {"base": "./one"})
         assert ask(here) == (200, "./one")
+
+
+def test_a_takeover_that_a_person_ends_is_over_at_once(
+    here: DaemonHere, adapter: EndpointAdapter
+) -> None:
+    with upstream_in_thread() as upstream:
+        behaving(upstream, status=200)
+        before = target(here, {"base": write_base(here.project / "one")})
+        ended(adapter, before, adapter.create(before, "made"))
+        after = target(here, {"upstream": {"url": upstream.url, "model": "candidate"}})
+        after = replace(after, canary={**CANARY, "interval": "1h"})
+        found = adapter.observe(before, "chat")
+        assert found is not None
+        operation = adapter.update(after, found, changed(before, after), "is-ended")
+        eventually(lambda: ask(here)[1] == "candidate")
+        back = adapter.take_back(after, operation, "ended by li: odd")
+        assert (back.status, back.refused) == (OperationStatus.FAILED, "ended by li: odd")
+        assert {ask(here) for _ in range(20)} == {(200, "./one")}
+        assert adapter.poll(after, operation).refused == "ended by li: odd"
+        assert adapter.take_back(after, operation, "once more").refused == "ended by li: odd"

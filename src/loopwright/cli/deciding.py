@@ -13,6 +13,7 @@ from loopwright.cli.common import (
     session,
 )
 from loopwright.cli.output import say
+from loopwright.errors import StateLockedError
 
 
 def decision(word: str, *, approves: bool, told: str) -> click.Command:
@@ -26,20 +27,34 @@ def decision(word: str, *, approves: bool, told: str) -> click.Command:
     def command(
         resource: str, paths: tuple[str, ...], reason: str, options: ProjectOptions
     ) -> None:
-        from loopwright.engine.mending import decide
+        from loopwright.cli.acting import project_of
+        from loopwright.engine.mending import TAKEN_BACK, decide
+        from loopwright.engine.taking_back import take_back
 
-        workspace = options.workspace()
-        with session(workspace, word) as opened:
-            declared = options.declare(workspace, paths, opened)
-            message = decide(
-                declared,
-                opened,
-                address(resource),
-                approves=approves,
-                by=actor(),
-                reason=reason,
-                clock=workspace.clock,
-            )
+        workspace, wanted, by = options.workspace(), address(resource), actor()
+        ended = not approves and take_back(
+            workspace,
+            wanted,
+            by=by,
+            reason=reason,
+            project=lambda: project_of(options, workspace),
+        )
+        try:
+            with session(workspace, word) as opened:
+                message = decide(
+                    options.declare(workspace, paths, opened),
+                    opened,
+                    wanted,
+                    approves=approves,
+                    by=by,
+                    reason=reason,
+                    clock=workspace.clock,
+                    ended=ended,
+                )
+        except StateLockedError:
+            if not ended:
+                raise
+            message = f"{wanted}: {TAKEN_BACK}; the apply that waits for it takes note."
         say(message)
 
     return command

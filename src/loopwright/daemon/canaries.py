@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loopwright.clock import Clock
-from loopwright.daemon.canary import Stage, decide, words
+from loopwright.daemon.canary import REFUSED, Stage, decide, words
 from loopwright.daemon.served import Canary
 from loopwright.daemon.stages import Stages
 from loopwright.gateway.tally import Tally
@@ -79,6 +79,16 @@ class Canaries:
         if moved:
             self._log(endpoint, walk)
         return moved
+
+    def refuse(self, endpoint: str, key: str, why: str) -> bool:
+        """End the canary of this promotion; False where there is none, or it has ended."""
+        walk = self._walks.get(endpoint)
+        if walk is None or walk.canary.key != key or walk.stage.outcome:
+            return False
+        walk.stage = replace(walk.stage, outcome=REFUSED, why=why)
+        self._write(endpoint)
+        self._log(endpoint, walk)
+        return True
 
     def status(self, endpoint: str) -> dict[str, Any] | None:
         """What the adapter tells a person of it."""

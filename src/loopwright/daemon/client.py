@@ -58,6 +58,10 @@ class DaemonClient:
         )
         return bool(told["flushed"])
 
+    def refuse(self, endpoint: str, key: str, why: str) -> None:
+        """End the canary of a promotion by its key, if it has not ended."""
+        self._call("POST", "/refuse", {"endpoint": endpoint, "key": key, "why": why})
+
     def stop(self) -> None:
         """Ask it to let running calls end and go; it takes a while to be gone."""
         self._call("POST", "/stop")

@@ -24,6 +24,8 @@ class Controlled(Protocol):
 
     async def flush(self, seconds: float) -> bool: ...
 
+    async def refuse(self, endpoint: str, key: str, why: str) -> None: ...
+
     def stop(self) -> None: ...
 
 
@@ -37,6 +39,7 @@ class Control:
         app.router.add_get("/status", self._status)
         app.router.add_post("/reload", self._reload)
         app.router.add_post("/flush", self._flush)
+        app.router.add_post("/refuse", self._refuse)
         app.router.add_post("/stop", self._stop)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
@@ -80,6 +83,11 @@ class Control:
     async def _flush(self, request: web.Request) -> web.Response:
         seconds = float(await _field(request, "seconds", int, float))
         return _answer({"flushed": await self._controlled.flush(min(seconds, _LONGEST_FLUSH))})
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        said = [await _field(request, name, str) for name in ("endpoint", "key", "why")]
+        await self._controlled.refuse(*said)
+        return _answer({"ok": True})
 
     async def _stop(self, _: web.Request) -> web.Response:
         self._controlled.stop()

@@ -57,6 +57,10 @@ class Routes:
                 moved |= self._canaries.step(name, label, tallies.get(name, {}))
         return moved
 
+    def refuse(self, endpoint: str, key: str, why: str) -> bool:
+        """Somebody ends a canary; whether shares of calls are others now."""
+        return self._canaries.refuse(endpoint, key, why)
+
     def retire(self, in_use: InUse) -> None:
         self._runtimes.retire(in_use)
 

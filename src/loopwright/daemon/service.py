@@ -154,6 +154,12 @@ class Daemon:
         await self._logs.hand_over()
         return await until_recorded(self._folder.spool, seconds=seconds)
 
+    async def refuse(self, endpoint: str, key: str, why: str) -> None:
+        """End the canary of a promotion: what served before serves every call."""
+        async with self._changing:
+            if self._routes.refuse(endpoint, key, why):
+                await self._settle()
+
     def status(self) -> dict[str, Any]:
         """Everything that there is to tell, without a secret."""
         return {

@@ -20,6 +20,9 @@ from loopwright.resources.base import Promotion
 from loopwright.state.records import AcceptedDrift, Hold, Record, RunStatus
 from loopwright.state.store import Entry, StateReader, StateSession
 
+TAKEN_BACK = "what served before answers every call again"
+"""Of a takeover that a person has ended."""
+
 
 def recorded(state: StateReader, address: Address) -> Record:
     """The record of an address. Raises StateError when there is none."""
@@ -189,8 +192,10 @@ def decide(
     by: str,
     reason: str,
     clock: Clock,
+    ended: bool = False,
 ) -> str:
-    """A person's word on the candidate of a promoted resource; passes respect it.
+    """A person's word on the candidate of a promoted resource; passes respect it. `ended` says
+    that its takeover was ended already.
 
     Raises LoopwrightError when nothing is up for promotion.
     """
@@ -218,7 +223,7 @@ def decide(
     if approves:
         return f"{label} is approved; the next apply promotes it if its gate is passed."
     if record.pending and record.pending.promotes:
-        return f"{label} is rejected; the next apply takes it back."
+        return f"{label} is rejected; {TAKEN_BACK if ended else 'the next apply takes it back'}."
     return f"{label} is rejected; it stays out."
 
 

@@ -335,6 +335,16 @@ class SupportsAdopt(Protocol):
 
 
 @runtime_checkable
+class SupportsTakeBack(Protocol):
+    """End a takeover in steps that is under way, at once."""
+
+    def take_back(self, target: Target, operation: Operation, why: str) -> Operation:
+        """Have what served before serve every call: the operation, failed with `refused`, which
+        `poll` tells from then on. One that has ended is given back as it is."""
+        ...
+
+
+@runtime_checkable
 class SupportsLook(Protocol):
     """How far a running operation is, for whoever only looks, such as `get`."""
 

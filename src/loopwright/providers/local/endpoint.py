@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from loopwright.daemon.canary import PROMOTED
+from loopwright.clock import SystemClock
+from loopwright.daemon.canary import PROMOTED, REFUSED, Stage
 from loopwright.daemon.configuring import is_own as is_here
 from loopwright.daemon.configuring import place_of, spec_digest
 from loopwright.daemon.declared import Declared, Shelf
@@ -27,7 +28,9 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.providers.local.job_adapter import refusal
+from loopwright.providers.local.permission import must_be
 from loopwright.providers.local.project_settings import unapplied
+from loopwright.providers.local.refusing import explained
 from loopwright.providers.local.servables import Servables, is_own
 from loopwright.providers.local.served_adapter import ServedAdapter, edited, sent
 from loopwright.providers.local.serving import Status
@@ -130,6 +133,24 @@ class EndpointAdapter(ServedAdapter):
     def poll(self, target: Target, operation: Operation) -> Operation:
         """A server that does not answer is said, and holds nothing up: it may come later."""
         return _warned(target, operation, super().poll(target, operation))
+
+    def take_back(self, target: Target, operation: Operation, why: str) -> Operation:
+        """The daemon ends it; while none serves, it is written down for the next one."""
+        with explained(target.address, "take back"):
+            must_be(self.least, self.doing, self.places)
+            name = target.address.name
+            held = self.shelf.get(name)
+            if operation.status.is_terminal or held is None or not held.canary:
+                return operation
+            key = held.canary["key"]
+            if not self.serving.refuse(name, key, why):
+                stage = self.stages.read(name, key) or Stage(SystemClock().now())
+                if not stage.outcome:
+                    self.stages.write(name, key, replace(stage, outcome=REFUSED, why=why))
+            ended = self.stages.read(name, key)
+            if ended is None or ended.outcome != REFUSED:
+                return operation
+            return operation.with_status(OperationStatus.FAILED, refused=ended.why, progress=None)
 
     def create(self, target: Target, key: str) -> Operation:
         self._retry(target)

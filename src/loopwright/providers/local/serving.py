@@ -70,6 +70,16 @@ class Serving:
                 return operation, status
             time.sleep(_LOOK_AGAIN)
 
+    def refuse(self, endpoint: str, key: str, why: str) -> bool:
+        """End the canary of a promotion; False while no daemon serves that could."""
+        client = DaemonClient.of(self.folder.path)
+        try:
+            if client:
+                client.refuse(endpoint, key, why)
+            return client is not None
+        except DaemonError as error:
+            return self._mute(error) is not None
+
     def handed_over(self) -> None:
         """Have what was recorded so far in the lakes, as far as that goes within seconds."""
         if client := DaemonClient.of(self.folder.path):
