@@ -16,7 +16,7 @@ from loopwright.daemon.supervision import Supervised
 PATIENT = "import time; time.sleep(600)"
 STUBBORN = (
     "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    "print('ready', file=sys.stderr, flush=True); time.sleep(600)"
+    "print('2026-11-22 23:12:01,123 INFO ready', file=sys.stderr, flush=True); time.sleep(600)"
 )
 
 
@@ -70,6 +70,7 @@ def test_a_child_that_does_not_listen_is_killed(caplog: pytest.LogCaptureFixture
         assert pid is not None
         await supervised.stop(seconds=0.05)
         await until(lambda: is_gone(pid))
+        assert "INFO ready" in [record.getMessage() for record in caplog.records]  # one time only
 
     with caplog.at_level("INFO"):
         asyncio.run(scenario())

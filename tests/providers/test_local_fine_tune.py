@@ -21,6 +21,7 @@ from loopwright.providers.base import (
 from loopwright.providers.local.registered import registry_of
 from loopwright.providers.local.tasks import fine_tune as task
 from loopwright.tuning.outcome import TuningCut
+from loopwright.tuning.progress import Progress as Step
 from support.local_worlds import (
     LocalWorld,
     do_jobs_inline,
@@ -173,11 +174,30 @@ def test_progress_is_told_with_the_time_left(
 ) -> None:
     told: list[Any] = []
     monkeypatch.setattr(
-        "loopwright.providers.local.worker.Work.report", lambda self, one: told.append(one)
+        "loopwright.providers.local.worker.Work.show", lambda self, one: told.append(one)
     )
     succeeded(world.made(job(world, dataset)))
     assert (told[-1].done, told[-1].total, told[-1].unit) == (5, 10, "steps")
     assert (told[-1].note, told[-1].eta_seconds) == ("loss 0.500, 100 tokens/s", 9.0)
+
+
+def test_the_log_has_each_tenth_of_a_run_once_and_no_empty_line(
+    world: LocalWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Silent:
+        def show(self, progress: Any) -> None: ...
+
+    told = task._Told(Silent())  # type: ignore[arg-type]
+    with caplog.at_level("INFO", logger="loopwright.worker"):
+        told(Step())
+        told(Step(phase="reads rows"))
+        told(Step(step=0, steps=20))
+        for step in range(1, 21):
+            told(Step(step=step, steps=20, loss=0.5))
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "reads rows"
+    assert said[1:3] == ["step 1 of 20: loss 0.500", "step 2 of 20: loss 0.500"]
+    assert len(said) == len(set(said)) == 12
 
 
 def test_rows_are_held_out_as_is_said_or_as_the_version_has_them(

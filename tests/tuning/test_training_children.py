@@ -50,13 +50,22 @@ def _run(settings: RunSettings, stop: threading.Event | None = None) -> Tuned:
 
 
 def test_a_child_that_is_killed_again_and_again_is_given_up(
-    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     children = _Children(monkeypatch, "os.kill(os.getpid(), signal.SIGKILL)")
     monkeypatch.setattr(Kills, "now", lambda: Kills(0))
     with pytest.raises(TuningCut, match="SIGKILL"):
         _run(settings)
     assert children.started == 3
+    told = [record.getMessage() for record in caplog.records]
+    assert (
+        told
+        == [
+            "the training process ended without a word at step 0 (SIGKILL); "
+            "started again from the last checkpoint"
+        ]
+        * 2
+    )
 
 
 def test_a_child_that_gets_on_is_started_as_often_as_it_takes(

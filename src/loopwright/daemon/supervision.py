@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_SAID_WHEN = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
+"""A time that the child put before its line: the daemon's log has one of its own."""
 _WELL_AFTER = 60.0
 """Seconds after which a child counts as having lived: the next pause is a short one again."""
 
@@ -116,7 +119,8 @@ class Supervised:
             self._terminate()
         assert self._process.stderr is not None
         while line := await _line(self._process.stderr):
-            self._log.info("%s", line.decode(errors="replace").rstrip())
+            said = line.decode(errors="replace").rstrip()
+            self._log.info("%s", _SAID_WHEN.sub("", said))
         return await self._process.wait()
 
 

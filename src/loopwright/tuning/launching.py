@@ -6,6 +6,7 @@ child whose parent is gone ends by itself.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -31,13 +32,15 @@ from loopwright.tuning.outcome import (
 from loopwright.tuning.progress import METRICS, Progress, Tail
 from loopwright.tuning.settings import RunSettings
 
+log = logging.getLogger("loopwright.tuning")
 PARENT = "LOOPWRIGHT_PARENT_PID"
 LOG = "training.log"
 CURVE = "loss.svg"
 _SETTINGS = "settings.json"
 _NEEDED = ("torch", "transformers", "peft", "trl")
 _LOOK_SECONDS = 0.2
-_GRACE_SECONDS = 120.0
+GRACE_SECONDS = 120.0
+"""Within which a child that is asked to stop ends its step and writes a checkpoint."""
 _CUTS_IN_A_ROW = 3
 _LOG_TAIL = 2_000
 
@@ -70,12 +73,13 @@ def run(
         check_extra()
         try:
             _attempt(settings, on_progress, stop)
-        except TuningCut:
+        except TuningCut as cut:
             furthest = Tail(settings.run_folder / METRICS).read().step
             cuts = cuts + 1 if furthest <= reached else 1
             reached = max(reached, furthest)
             if cuts >= _CUTS_IN_A_ROW or stop.is_set():
                 raise
+            log.warning("%s; started again from the last checkpoint", cut.message)
         finally:
             with suppress(OSError):
                 write_curve(settings.run_folder / METRICS, settings.run_folder / CURVE)
@@ -129,7 +133,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         child.send_signal(SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE_SECONDS)
+            child.wait(GRACE_SECONDS)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, SIGKILL)  # the group: a launcher may have left workers
     child.wait()

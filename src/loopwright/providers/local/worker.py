@@ -65,15 +65,20 @@ class Work:
         return known
 
     def report(self, progress: Progress) -> None:
-        """Say how far it is; not more often than anybody looks."""
+        """Say how far it is, now and then in the log too."""
+        self.show(progress)
+        now = time.monotonic()
+        if now - self._logged >= _LOG_EVERY:
+            self._logged = now
+            log.info("%s", _words(progress))
+
+    def show(self, progress: Progress) -> None:
+        """Say how far it is to who looks; not more often than anybody does."""
         now = time.monotonic()
         if now - self._reported >= _REPORT_EVERY:
             self._reported = now
             status = Status(OperationStatus.RUNNING, self.job.external_id, progress=progress)
             self.folder.write_status(status)
-        if now - self._logged >= _LOG_EVERY:
-            self._logged = now
-            log.info("%s", _words(progress))
 
 
 def main(arguments: list[str]) -> int:

@@ -119,9 +119,9 @@ class _Told:
 
     def __call__(self, step: Step) -> None:
         unit = "steps" if step.steps else ""
-        self._work.report(Progress(step.step, step.steps, unit, step.note, step.eta_seconds))
+        self._work.show(Progress(step.step, step.steps, unit, step.note, step.eta_seconds))
         now = (10 * step.step // max(1, step.steps), step.phase)
-        if now != self._logged:
+        if step.note and now != self._logged:
             self._logged = now
             done = f"step {step.step:,} of {step.steps:,}: " if step.steps else ""
             log.info("%s%s", done, step.note)
