@@ -8,7 +8,7 @@ import pytest
 
 from loopwright.errors import ExitCode
 from loopwright.planning.change import Action, Change, Obstacle
-from loopwright.providers.base import Range
+from loopwright.providers.base import Estimate, Range
 from loopwright.resources.address import Address
 from support.projects import TestProject, flywheel, resource
 
@@ -47,7 +47,8 @@ def test_an_edit_of_the_sample_tells_what_training_on_it_comes_to(project: TestP
 
 
 def test_what_nothing_is_known_of_gets_no_numbers(project: TestProject) -> None:
-    assert planned(project, priced()).estimate is None  # there is no lake yet to count in
+    found = planned(project, priced()).estimate  # there is no lake yet to count in
+    assert found == Estimate(notes=("counted once Dataset/router is there",))
 
 
 def test_a_budget_holds_before_the_data_are_made(project: TestProject) -> None:

@@ -67,3 +67,7 @@ def test_there_are_no_numbers_while_the_rows_wait_for_calls(world: LocalWorld) -
         found = estimate(world, replace(DATASET, outputs={}, planned=planned))
         assert (found.rows, found.tokens, found.steps) == (None, None, None)
         assert "what it trains on is not there yet" in found.notes
+
+
+def test_a_version_to_come_is_not_counted_by_the_one_before(world: LocalWorld) -> None:
+    assert estimate(world, replace(DATASET, planned=Estimate())) == Estimate()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,12 +22,12 @@ _SLACK = 0.1
 
 
 def to_estimate_later(situation: Situation, plan: Plan) -> Iterator[Address]:
-    """Runs of later stages whose adapter can go by what is planned, in causal order."""
+    """Runs of later stages that nobody has counted yet, in causal order."""
     for change in plan.changes:
         able = situation.capabilities.get(change.address)
         if change.action is not Action.RUN or not change.after or able is None:
             continue
-        if able.estimates_planned and not able.estimates_early:
+        if not able.estimates_early:
             yield change.address
 
 
@@ -49,6 +49,13 @@ def foreseen(estimate: Estimate) -> Estimate:
     """Numbers that rest on what is not there yet: never exact, and no reason to wait."""
     ranges: dict[str, Any] = {name: _wider(getattr(estimate, name)) for name in _NUMBERS}
     return replace(estimate, waiting="", **ranges)
+
+
+def counted_later(estimate: Estimate, makers: Iterable[Address]) -> Estimate:
+    """No numbers, as nobody can tell yet what these come to; what else is to be said stays."""
+    named = sorted(map(str, makers))
+    words = f"counted once {' and '.join(named)} {'is' if len(named) == 1 else 'are'} there"
+    return Estimate(notes=(words, *estimate.notes))
 
 
 def _wider(found: Range | None) -> Range | None:

@@ -11,6 +11,7 @@ from functools import partial
 from loopwright.clock import Clock, to_text
 from loopwright.engine.files import file_digests
 from loopwright.engine.foreseeing import (
+    counted_later,
     foreseen,
     planned_makers,
     to_estimate_later,
@@ -280,13 +281,25 @@ class Refresher:
                 found[address] = estimate
         for address in to_estimate_later(situation, plan):
             makers = planned_makers(plan, situation.graph, address)
-            if any(maker not in found or found[maker].rows is None for maker in makers):
-                continue  # what it is made from is not known well enough
-            planned = {maker: found[maker] for maker in makers}
-            estimate = self.estimate(planner, address, planned)
-            if estimate is not None and not estimate.failed:  # it may succeed once these are there
-                found[address] = foreseen(estimate) if planned else estimate
+            planned = {maker: found.get(maker, Estimate()) for maker in makers}
+            estimate = self._foreseen(planner, address, planned)
+            if estimate is not None:
+                found[address] = estimate
         return found
+
+    def _foreseen(
+        self, planner: Planner, address: Address, planned: Mapping[Address, Estimate]
+    ) -> Estimate | None:
+        """Numbers by what is `planned` of a run's inputs, or a word on when there will be some."""
+        able = planner.situation.capabilities[address].estimates_planned
+        if not able:
+            return counted_later(Estimate(), planned) if planned else None
+        estimate = self.estimate(planner, address, planned)
+        if estimate is None or estimate.failed:
+            return None  # it may succeed once these are there
+        if uncounted := [maker for maker, one in planned.items() if one.rows is None]:
+            return counted_later(estimate, uncounted)
+        return foreseen(estimate) if planned else estimate
 
 
 def _refused(problems: Sequence[tuple[str, str]]) -> PlanError:

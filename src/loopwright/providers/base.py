@@ -121,7 +121,8 @@ class Resolved:
     base_dir: Path = field(default_factory=Path)
     """Folder of its manifest, for the files that its spec names."""
     planned: Estimate | None = None
-    """Of a run that an earlier stage of the plan makes: what it is expected to come to. Only
+    """Of a run that an earlier stage of the plan makes: what it is expected to come to; without
+    rows where nobody can tell yet, and then only notes of the answer count. Only
     `estimate` meets this, of adapters whose capabilities say `estimates_planned`; the other
     fields are of the revision before, if there is one."""
 

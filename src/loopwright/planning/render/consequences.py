@@ -45,7 +45,7 @@ def consequences(plan: Plan, signs: Signs = UNICODE) -> list[Consequence]:
 
 def _sums(plan: Plan, signs: Signs) -> Iterator[Consequence]:
     totals = plan.totals
-    unknown = sum(change.estimate is None for change in _runs(plan))
+    unknown = sum(not _is_counted(change) for change in _runs(plan))
     gap = f"{plural(unknown, 'run')} without an estimate"
     if totals.cost is not None:
         cost = cost_words(totals.cost, totals.currency, signs)
@@ -72,6 +72,12 @@ def _runs(plan: Plan) -> list[Change]:
         for change in plan.changes
         if change.action is Action.RUN and change.obstacle is Obstacle.NONE
     ]
+
+
+def _is_counted(change: Change) -> bool:
+    """Whether an estimate has numbers, and not only words."""
+    found = change.estimate
+    return found is not None and any((found.rows, found.tokens, found.hours, found.cost))
 
 
 def _by_hand(plan: Plan) -> Iterator[Consequence]:

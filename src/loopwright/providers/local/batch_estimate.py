@@ -58,7 +58,8 @@ def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Esti
     """Raises LoopwrightError when a file of the input cannot be read."""
     lines, input_tokens, output_tokens, notes = _amounts(target, places, last)
     if lines is None:
-        return Estimate(notes=("what it reads is not there yet",))
+        is_planned = any(found.planned for found in target.inputs.values())
+        return Estimate(notes=() if is_planned else ("what it reads is not there yet",))
     seconds = Throughput(places.throughput).seconds(f"batch/{_asked(target)}", lines)
     cost = [
         cost_of(getattr(input_tokens, end), getattr(output_tokens, end), places.prices)
@@ -88,7 +89,7 @@ def _amounts(
     if planned and planned.rows:
         tokens = planned.tokens or Range(0, 0, 0)
         return planned.rows, tokens, _answers(planned.rows, target, last), ()
-    if found is None or "rows" not in found.outputs:
+    if found is None or planned or "rows" not in found.outputs:
         return None, nothing, nothing, ()
     rows = Range.exact(found.outputs["rows"])
     if "tokens" in found.outputs:

@@ -40,7 +40,10 @@ class _Load:
 
 
 def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Estimate:
-    """Raises EvaluationError when the questions cannot be read."""
+    """Raises EvaluationError when the questions cannot be read; without numbers where nobody can
+    tell yet how many there will be."""
+    if any(found.planned and found.planned.rows is None for found in target.inputs.values()):
+        return Estimate()
     sets = [one for one in question_sets(target, places) if one.path and one.file.is_file()]
     loaded = {one.key: load_items(one) for one in sets}
     asked = contestants(target) or [{"label": "", "endpoint": "", "digest": ""}]

@@ -54,7 +54,8 @@ def estimate_of(target: Target, places: Places) -> Estimate:
     found = target.inputs.get("dataset")
     rows = _rows(found) if found else None
     if found is None or rows is None:
-        return Estimate(notes=(_NO_ROWS, *notes))
+        is_uncounted = found and found.planned and found.planned.rows is None
+        return Estimate(notes=tuple(notes) if is_uncounted else (_NO_ROWS, *notes))
     start = _start(target, places)
     digest, parameters = start.digest, start.parameters
     speeds = Throughput(places.throughput)
@@ -112,8 +113,8 @@ def _notes(target: Target) -> Iterator[str]:
 def _rows(found: Resolved) -> Range | None:
     """Training rows: of the version that is there, or that the plan makes first. None: unknown,
     as while the version itself waits for more calls."""
-    if found.planned and found.planned.rows:
-        if found.planned.waiting or not found.planned.rows.high:
+    if found.planned:
+        if found.planned.waiting or not found.planned.rows or not found.planned.rows.high:
             return None
         kept = 1.0 - float(found.spec.get("split", {}).get("validation", 0))
         return _scaled(found.planned.rows, kept)

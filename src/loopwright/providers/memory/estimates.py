@@ -64,7 +64,8 @@ def estimate(
         return Estimate(hours=Range.exact(hours)) if hours else Estimate()
     rows = _rows(target)
     if rows is None:
-        return Estimate(hours=Range.exact(hours), notes=(_NO_SOURCE,))
+        is_planned = any(found.planned for found in target.inputs.values())
+        return Estimate(hours=Range.exact(hours), notes=() if is_planned else (_NO_SOURCE,))
     epochs = float(target.spec.get("hyperparameters", {}).get("epochs", 1))
     tokens = _times(rows, TOKENS_PER_ROW * epochs)
     return Estimate(
