@@ -18,6 +18,7 @@ from loopwright.providers.base import (
     Severity,
     Target,
 )
+from loopwright.providers.local.job_folder import Job, JobFolder, Status
 from loopwright.providers.local.registered import registry_of
 from loopwright.providers.local.tasks import fine_tune as task
 from loopwright.tuning.outcome import TuningCut
@@ -283,6 +284,22 @@ def test_models_of_earlier_checkpoints_and_of_earlier_revisions_are_kept_as_said
         world.keep_models = 2
         succeeded(world.made(job(world, dataset, revision=revision)))
     assert registry.versions("router") == (2, 3)
+
+
+@pytest.mark.parametrize("holds", ["batch", "start", "nothing any more"])
+def test_a_revision_that_a_running_job_holds_stays(
+    world: LocalWorld, dataset: Resolved, trainer: Trainer, holds: str
+) -> None:
+    succeeded(world.made(job(world, dataset)))
+    held = {"model": "router", "version": 1}
+    folder = JobFolder(world.provider.places.jobs / "elsewhere")
+    arguments = {"start": held} if holds == "start" else held
+    folder.write_job(Job("batch", "answers@1", "owner", arguments, {}))
+    done = holds == "nothing any more"
+    folder.write_status(Status(OperationStatus.SUCCEEDED if done else OperationStatus.RUNNING))
+    world.keep_models = 1
+    succeeded(world.made(job(world, dataset, revision=2)))
+    assert registry_of(world.provider.places).versions("router") == ((2,) if done else (1, 2))
 
 
 def test_a_name_of_another_resource_is_refused(

@@ -15,6 +15,7 @@ from typing import Any
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.models.contents import deciding_files
 from loopwright.models.version import ModelVersion
+from loopwright.providers.local.job_folder import JobFolder
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.registered import model_receipts, registry_of
 
@@ -53,9 +54,8 @@ def prune(name: str, places: Places) -> tuple[str, ...]:
     """Let earlier revisions go as the connection says; labels of those that went."""
     if places.settings.keep_models is None:
         return ()
-    gone = registry_of(places).prune(
-        name, places.settings.keep_models, protected=tuple(_served(places))
-    )
+    protected = (*_served(places), *_worked_with(places))
+    gone = registry_of(places).prune(name, places.settings.keep_models, protected=protected)
     for version in gone:
         model_receipts(places).remove(version.label)
     return tuple(version.label for version in gone)
@@ -85,6 +85,17 @@ def _served(places: Places) -> Iterator[str]:
     """Labels and digests of what endpoints here serve, or are about to."""
     for declared in DaemonFolder(places.state).endpoints.all():
         yield from _named([declared.serves, declared.canary])
+
+
+def _worked_with(places: Places) -> Iterator[str]:
+    """Labels of what jobs that have not ended answer with, or go on from."""
+    for path in places.jobs.glob("*/job.json"):
+        folder = JobFolder(path.parent)
+        job, status = folder.job(), folder.status()
+        if job and not folder.is_cancelled and not (status and status.status.is_terminal):
+            for said in (job.arguments, job.arguments.get("start")):
+                if isinstance(said, Mapping) and {"model", "version"} <= said.keys():
+                    yield f"{said['model']}@{said['version']}"
 
 
 def _named(said: Any) -> Iterator[str]:
