@@ -301,7 +301,7 @@ def test_all_problems_of_questions_are_told_while_planning(world: LocalWorld) ->
     bad, pairs, own = world.adapter("EvalRun").check(alone)
     assert bad.message == (
         "routing/bad: bad.jsonl:1: says nothing that is expected, and f1 compares with that\n"
-        "bad.jsonl:2: has neither messages nor a question"
+        "bad.jsonl:2: is not JSON: unexpected end of data, at column 2"
     )
     assert "there is no baseline" in pairs.message
     assert (own.severity, own.message) == (Severity.WARNING, "Endpoint/good judges its own answers")

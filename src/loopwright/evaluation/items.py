@@ -252,9 +252,9 @@ def _table(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _object(line: bytes) -> Mapping[str, Any] | BadRow:
     try:
-        found = orjson.loads(line.removeprefix(BOM_UTF8))
+        found = orjson.loads(line.removeprefix(BOM_UTF8).strip())
     except orjson.JSONDecodeError as error:
-        return BadRow(f"is not JSON: {error}")
+        return BadRow(f"is not JSON: {error.msg}, at column {error.colno}")
     return found if isinstance(found, dict) else BadRow("is JSON, but not an object")
 
 
