@@ -24,7 +24,7 @@ from loopwright.engine.verdicts import Outcome, Result, Verdicts
 from loopwright.errors import PermanentError, ProviderError, TransientError
 from loopwright.graph import Graph
 from loopwright.hashing import digest
-from loopwright.planning.change import OUTPUTS, Action, Change
+from loopwright.planning.change import Action, Change
 from loopwright.planning.diff import compare, covers
 from loopwright.planning.doubt import both_ways_out
 from loopwright.planning.outlook import with_outputs
@@ -322,7 +322,7 @@ class Operator:
             made = replace(made, inputs=inputs)
         elif not made.revisions:
             made = replace(made, fingerprint=change.fingerprint)
-        made = with_outputs(made, _outputs(change))
+        made = with_outputs(made, change.outputs)
         made = self._described(made, change.address, facts.given)
         data = {"action": change.action.value, "reason": change.reason}
         self.ledger.write("record", made, address=change.address, data=data)
@@ -396,12 +396,3 @@ class Operator:
         if pending and pending.promotes:
             return replace(target, canary=pending.promotes["canary"])
         return replace(target, fingerprint=pending.fingerprint) if pending and number else target
-
-
-def _outputs(change: Change) -> dict[str, Any]:
-    """The outputs that a change says have become others, by name."""
-    return {
-        field.path.removeprefix(OUTPUTS): field.after
-        for field in change.fields
-        if field.path.startswith(OUTPUTS)
-    }

@@ -22,26 +22,7 @@ from loopwright.evaluation.results import (
 from loopwright.evaluation.running import Evaluation, Finished
 from loopwright.evaluation.statistics import Standing
 from loopwright.hashing import digest
-
-_MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What tokens cost; 0 where nothing is said."""
-
-    currency: str = ""
-    input_per_million: float = 0.0
-    output_per_million: float = 0.0
-
-    def cost(self, answers: Sequence[Answered]) -> float | None:
-        """Of what was asked now; what an earlier run had paid is free. None without prices."""
-        if not self.input_per_million and not self.output_per_million:
-            return None
-        paid = [one for one in answers if not one.cached]
-        read = sum(one.input_tokens for one in paid) * self.input_per_million
-        said = sum(one.output_tokens for one in paid) * self.output_per_million
-        return round((read + said) / _MILLION, 6)
+from loopwright.inference.prices import Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +83,19 @@ def _spoken(answers: Sequence[Answered], prices: Prices) -> Subject:
         Part.EVALUATED,
         input_tokens=sum(one.input_tokens for one in answers),
         output_tokens=sum(one.output_tokens for one in answers),
-        cost=prices.cost(answers),
+        cost=_paid(answers, prices),
         seconds=dict(zip(("p50", "p95"), (round(float(one), 4) for one in spread), strict=False)),
         cached=sum(one.cached for one in answers),
     )
+
+
+def _paid(answers: Sequence[Answered], prices: Prices) -> float | None:
+    """Of what was asked now; what an earlier run had paid is free. None without prices."""
+    if not prices.are_said:
+        return None
+    paid = [one for one in answers if not one.cached]
+    read, said = sum(one.input_tokens for one in paid), sum(one.output_tokens for one in paid)
+    return round(prices.cost(read, said), 6)
 
 
 def _scored(subject: Subject, standing: Standing, sets: Sequence[QuestionSet]) -> Subject:
@@ -150,7 +140,7 @@ def _judging(answers: Sequence[Answered], prices: Prices) -> dict[str, Any]:
         "inputTokens": sum(one.input_tokens for one in answers),
         "outputTokens": sum(one.output_tokens for one in answers),
     }
-    cost = prices.cost(answers)
+    cost = _paid(answers, prices)
     return {"judging": told if cost is None else {**told, "cost": cost}}
 
 

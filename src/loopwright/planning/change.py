@@ -131,6 +131,15 @@ class Change:
         return (Action.PROMOTE if under_way else self.action).symbol
 
     @property
+    def outputs(self) -> dict[str, Any]:
+        """The outputs that have become others, by name."""
+        return {
+            field.path.removeprefix(OUTPUTS): field.after
+            for field in self.fields
+            if field.path.startswith(OUTPUTS)
+        }
+
+    @property
     def forces_replace(self) -> tuple[str, ...]:
         return tuple(change.path for change in self.fields if change.forces_replace)
 

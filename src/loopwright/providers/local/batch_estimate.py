@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from loopwright.inference.lines import BadLineError, Request, read_line
+from loopwright.inference.prices import Prices
 from loopwright.providers.base import Estimate, LastRun, Range, Target
-from loopwright.providers.local.batch_output import cost_of
 from loopwright.providers.local.batch_sources import input_arguments, lines_of
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.throughput import Throughput
@@ -61,8 +61,9 @@ def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Esti
         is_planned = any(found.planned for found in target.inputs.values())
         return Estimate(notes=() if is_planned else ("what it reads is not there yet",))
     seconds = Throughput(places.throughput).seconds(f"batch/{_asked(target)}", lines)
+    prices = Prices.of(places.prices)
     cost = [
-        cost_of(getattr(input_tokens, end), getattr(output_tokens, end), places.prices)
+        prices.cost(getattr(input_tokens, end), getattr(output_tokens, end))
         for end in ("likely", "low", "high")
     ]
     return Estimate(
@@ -70,7 +71,7 @@ def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Esti
         tokens=_rounded(input_tokens + output_tokens),
         hours=_scaled(seconds, 1 / 3600) if seconds else None,
         cost=Range(*cost),
-        currency=str(places.prices.get("currency", "")),
+        currency=prices.currency,
         notes=(*notes, *(() if seconds else ("how long it takes is not known before a run",))),
     )
 

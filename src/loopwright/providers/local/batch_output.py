@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loopwright.errors import InferenceError
 from loopwright.providers.local.places import Places
@@ -55,10 +54,3 @@ def remove_files(receipt: Receipt, folder: Path) -> None:
         Disk().discard(folder / name)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-
-
-def cost_of(input_tokens: float, output_tokens: float, prices: Mapping[str, Any]) -> float:
-    """Money for so many tokens, in the currency of the prices."""
-    paid = input_tokens * float(prices.get("inputPerMillionTokens", 0))
-    paid += output_tokens * float(prices.get("outputPerMillionTokens", 0))
-    return paid / 1_000_000

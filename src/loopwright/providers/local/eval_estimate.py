@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from loopwright.evaluation.answers import known_keys, request_key
 from loopwright.evaluation.items import load_items
 from loopwright.evaluation.questions import Item, QuestionSet, asked_digest, plain_text
 from loopwright.evaluation.scoring.base import as_text
 from loopwright.evaluation.scoring.words import is_asian
+from loopwright.inference.prices import Prices
 from loopwright.providers.base import Estimate, LastRun, Range, Target
 from loopwright.providers.local.eval_run import CACHE
 from loopwright.providers.local.eval_sets import contestants, question_sets
@@ -22,7 +22,6 @@ _SHORTEST_ANSWER, _VERDICT = 8.0, 60.0
 _FRAME = 120.0
 """Tokens of what a judge is told beside rubric, question and answer."""
 _SPREAD, _SPREAD_AFTER = 2.0, 1.25
-_MILLION = 1_000_000
 _SECONDS_EACH = Range(1.0, 0.05, 10.0)
 """Of an answer, where none was timed here."""
 
@@ -62,12 +61,13 @@ def estimate_of(target: Target, places: Places, *, last: LastRun | None) -> Esti
         most += sum(every.values(), _Load())
         likely += sum((load for key, load in every.items() if key not in kept), _Load())
         known += len(kept)
+    prices = Prices.of(places.prices)
     return Estimate(
         rows=Range.exact(sum(len(found) for found in loaded.values())),
         tokens=_tokens_of(likely, most, spread=_SPREAD if last is None else _SPREAD_AFTER),
         hours=_hours(target, places, likely, most),
-        cost=_cost(likely, most, places.prices),
-        currency=str(places.prices.get("currency", "")),
+        cost=_cost(likely, most, prices),
+        currency=prices.currency,
         notes=tuple(_notes(target, places, len(asked), known)),
     )
 
@@ -131,14 +131,11 @@ def _hours(target: Target, places: Places, likely: _Load, most: _Load) -> Range:
     return Range(seconds.likely / 3600, seconds.low / 3600, seconds.high / 3600)
 
 
-def _cost(likely: _Load, most: _Load, prices: Mapping[str, Any]) -> Range | None:
-    def paid(load: _Load) -> float:
-        read = load.read * float(prices.get("inputPerMillionTokens", 0))
-        return (read + load.said * float(prices.get("outputPerMillionTokens", 0))) / _MILLION
-
-    if not paid(most):
+def _cost(likely: _Load, most: _Load, prices: Prices) -> Range | None:
+    if not prices.cost(most.read, most.said):
         return None
-    return Range(paid(likely), paid(likely) / _SPREAD, paid(most) * _SPREAD)
+    paid = prices.cost(likely.read, likely.said)
+    return Range(paid, paid / _SPREAD, prices.cost(most.read, most.said) * _SPREAD)
 
 
 def _notes(target: Target, places: Places, models: int, known: int) -> Iterator[str]:

@@ -18,12 +18,12 @@ from loopwright.hashing import digest
 from loopwright.inference.batch import Batch, Counts, ServerAwayError
 from loopwright.inference.client import Client, Server
 from loopwright.inference.journal import Journal
+from loopwright.inference.prices import Prices
 from loopwright.providers.base import Progress
 from loopwright.providers.local.batch_output import (
     ERRORS,
     batches_of,
     check_place,
-    cost_of,
     put_files,
 )
 from loopwright.providers.local.batch_sources import lines_of
@@ -186,7 +186,7 @@ def _must_have_answers(batch: Batch) -> None:
 def _outputs(
     work: Work, counts: Counts, files: dict[str, str], *, seconds: float
 ) -> dict[str, Any]:
-    prices = work.places.prices
+    prices = Prices.of(work.places.prices)
     return {
         "path": work.arguments["to"],
         "answeredBy": work.arguments["name"],
@@ -198,8 +198,8 @@ def _outputs(
         "expired": counts.expired,
         "inputTokens": counts.input_tokens,
         "outputTokens": counts.output_tokens,
-        "cost": round(cost_of(counts.input_tokens, counts.output_tokens, prices), 6),
-        "currency": str(prices.get("currency", "")),
+        "cost": round(prices.cost(counts.input_tokens, counts.output_tokens), 6),
+        "currency": prices.currency,
         "seconds": round(seconds, 1),
         "files": files,
         "digest": digest(files),

@@ -22,7 +22,8 @@ from loopwright.evaluation.reports import html
 from loopwright.evaluation.run_folder import RunFolder
 from loopwright.evaluation.running import Contestant, Evaluation, Finished
 from loopwright.evaluation.running import run as evaluate
-from loopwright.evaluation.telling import Prices, Told, result_of
+from loopwright.evaluation.telling import Told, result_of
+from loopwright.inference.prices import Prices
 from loopwright.models.registry import Registry
 from loopwright.models.version import ModelVersion
 from loopwright.providers.base import Progress
@@ -73,7 +74,7 @@ def run(work: Work) -> Outcome:
         claim["startedAt"],
         to_text(SystemClock().now()),
         _notes(evaluation, finished),
-        _prices(arguments["prices"]),
+        Prices.of(arguments["prices"]),
     )
     result = result_of(evaluation, finished, told)
     folder.write(result, finished.records)
@@ -159,14 +160,6 @@ class _Watch:
         asked = sum(not one.cached for one in given)
         rate = asked / max(time.monotonic() - self._began, 1e-3)
         Throughput(self._work.places.throughput).note(f"eval/{self._work.arguments['name']}", rate)
-
-
-def _prices(said: Mapping[str, Any]) -> Prices:
-    return Prices(
-        str(said.get("currency", "")),
-        float(said.get("inputPerMillionTokens", 0)),
-        float(said.get("outputPerMillionTokens", 0)),
-    )
 
 
 def _registered(label: str, places: Places) -> ModelVersion | None:
