@@ -72,6 +72,27 @@ def test_the_same_run_is_never_repeated(apply: Apply, trainer: Trainer, tmp_path
     assert trainer.trained == 4
 
 
+def test_words_that_come_to_the_same_pay_for_nothing(apply: Apply, trainer: Trainer) -> None:
+    apply("hyperparameters: {learningRate: 0.003, batchSize: 4}")
+    for words in (
+        "hyperparameters: {learningRate: '3e-3', batchSize: 4.0}",
+        "hyperparameters: {learningRate: 0.003, batchSize: 4, gradientAccumulation: 1, epochs: 3}",
+        "hyperparameters: {learningRate: 0.003, batchSize: 4, checkpointsKept: 5}",
+    ):
+        assert "run      FineTuneJob" not in apply(words)
+        assert "No changes" in apply(words)
+    assert trainer.trained == 1
+    edit = apply("hyperparameters: {learningRate: 0.003, batchSize: 5}")
+    assert "batchSize 4 -> 5" in edit
+    assert trainer.trained == 2
+
+
+def test_a_base_that_became_another_is_named(apply: Apply, tmp_path: Path) -> None:
+    apply("seed: 1")
+    make_light_base(tmp_path / "base", content=b"other weights")
+    assert "what base stands for changed" in " ".join(apply("seed: 1").split())
+
+
 def test_two_jobs_of_equal_specs_make_a_model_each(apply: Apply, trainer: Trainer) -> None:
     other = MANIFESTS[MANIFESTS.rindex("---") :].replace("SAID", "seed: 1")
     apply("seed: 1", jobs=other.replace("router", "other"))

@@ -13,6 +13,7 @@ from loopwright.tuning.hyperparameters import (
     HyperparameterError,
     Hyperparameters,
     Knob,
+    normal,
     parse,
 )
 
@@ -47,6 +48,26 @@ def test_defaults_differ_by_method_and_text_that_is_a_number_is_one() -> None:
     assert parse({}, "lora").learning_rate == 2e-4
     assert parse({"learningRate": "5e-4"}, "full").learning_rate == 5e-4  # YAML 1.1 reads text
     assert parse({"loraRank": 4}, "lora").lora_alpha == 8
+
+
+def test_what_decides_is_the_same_however_it_is_written() -> None:
+    said: dict[str, object]
+    said = {
+        "epochs": 3.0,
+        "batchSize": "16",
+        "loraRank": 4,
+        "loraAlpha": 8.0,
+        "loraTargets": " q_proj,v_proj",
+        "checkpointSteps": 7,
+        "learningRate": "1e-3",
+    }
+    short = {"batchSize": 16, "loraRank": 4, "loraTargets": "q_proj,v_proj", "learningRate": 0.001}
+    assert normal(said, "lora") == normal(short, "lora") == short
+    assert normal({"loraAlpha": 8, "learningRate": 2e-5}, "lora") == {
+        "loraAlpha": 8,
+        "learningRate": 2e-5,
+    }
+    assert normal({"batchSize": 0, "none": 1}, "full") == {"batchSize": 0, "none": 1}
 
 
 def _values(knob: Knob) -> st.SearchStrategy[object]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from loopwright.clock import Clock, to_text
 from loopwright.engine.files import file_digests
@@ -17,6 +18,7 @@ from loopwright.engine.foreseeing import (
     to_estimate_later,
     with_planned,
 )
+from loopwright.engine.looking import with_progress
 from loopwright.engine.pinning import Asked, Pinned, ask_pins, to_ask
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.retry import Backoff, with_retries
@@ -40,6 +42,7 @@ from loopwright.providers.base import (
     SupportsCheck,
     SupportsEstimate,
     SupportsList,
+    SupportsNormalForm,
     Target,
 )
 from loopwright.resources.address import Address
@@ -73,6 +76,8 @@ class Refresher:
         with self._pinning(asked) as pinning:
             observed = self._observe_all(wanted) if selection.refresh else {}
             pinned = pinning()
+        if selection.refresh:
+            records = with_progress(records, self.pool, targets)
         files = file_digests(graph, self.declared.origins)
         return Situation(
             graph=graph,
@@ -95,6 +100,7 @@ class Refresher:
             file_digests=files
             | {at: {**files.get(at, {}), **pins} for at, pins in pinned.pins.items()},
             pins=pinned.pins,
+            normal=self._normal(graph.resources, targets),
             unpinned=pinned.problems,
             origins=self.declared.origins,
             variables=self.declared.variables,
@@ -166,6 +172,16 @@ class Refresher:
         )
         with ThreadPoolExecutor(max_workers=1) as beside:
             yield beside.submit(ask).result
+
+    def _normal(
+        self, resources: Mapping[Address, Resource], targets: Targets
+    ) -> dict[Address, Mapping[str, Any]]:
+        found: dict[Address, Mapping[str, Any]] = {}
+        for address, resource in resources.items():
+            adapter = self._adapter(resource) if resource.nature.is_run else None
+            if isinstance(adapter, SupportsNormalForm):
+                found[address] = adapter.normal(targets.declared(resource, with_attached=False))
+        return found
 
     def _moves(
         self, records: Mapping[Address, Record], resources: Mapping[Address, Resource]

@@ -45,12 +45,24 @@ def version_of(revision: Revision) -> int:
     return int(revision.outputs.get("version", revision.number))
 
 
-def fingerprint(resource: Resource, inputs: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """Identity of a run: everything that decides its result."""
+def fingerprint(
+    resource: Resource,
+    inputs: Mapping[str, str],
+    files: Mapping[str, str],
+    normal: Mapping[str, Any] | None = None,
+) -> str:
+    """Identity of a run: everything that decides its result.
+
+    `normal` are the fields that its provider has a normal form for.
+    """
+    written = {**resource.deciding(), **(normal or {})}
+    for name in normal or {}:
+        if not written[name]:
+            del written[name]
     return digest(
         {
             "kind": resource.kind,
-            "spec": resource.deciding(),
+            "spec": written,
             "inputs": dict(sorted(inputs.items())),
             "files": sorted(files.values()),
         }

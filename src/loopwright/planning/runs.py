@@ -46,7 +46,8 @@ def decide_run(
     files = situation.file_digests.get(address, {})
     record = situation.record(address)
     inputs = inputs if unknown else _as_compared(situation, resource, inputs, record)
-    known = "" if unknown else fingerprint(resource, inputs, files)
+    normal = situation.normal.get(address, {})
+    known = "" if unknown else fingerprint(resource, inputs, files, normal)
     base = Change(
         address,
         Action.NOOP,
@@ -78,11 +79,12 @@ def _as_compared(
         if link.compares and inputs.get(link.path) == inputs.get(link.compares) is not None
     }
     files = situation.file_digests.get(resource.address, {})
+    normal = situation.normal.get(resource.address, {})
     for revision in reversed(record.revisions if record and same else ()):
         then = {**inputs, **{path: revision.inputs.get(path, "") for path in same}}
         if (
             revision.status is RunStatus.SUCCEEDED
-            and fingerprint(resource, then, files) == revision.fingerprint
+            and fingerprint(resource, then, files, normal) == revision.fingerprint
         ):
             return then
     return inputs
@@ -284,7 +286,18 @@ def _why_changed(context: _Context, current: Revision | None) -> str:
     for path in sorted(current.inputs.keys() | context.inputs.keys()):
         if current.inputs.get(path) != context.inputs.get(path):
             return _pointed(context, path, was=current.inputs.get(path))
-    return "its input files changed"
+    return _why_beside(context)
+
+
+def _why_beside(context: _Context) -> str:
+    """What is neither in the spec nor refers to anything; earlier revisions do not keep it."""
+    address = context.resource.address
+    pins = context.situation.pins.get(address, {})
+    if context.situation.file_digests.get(address, {}).keys() - pins.keys():
+        return "its input files changed"
+    if pins:
+        return f"what {', '.join(pins)} stands for changed"
+    return "its settings changed"
 
 
 def _pointed(context: _Context, path: str, *, was: str | None) -> str:

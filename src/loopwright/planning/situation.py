@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from loopwright.clock import from_text
 from loopwright.graph import Graph
@@ -34,6 +35,8 @@ class Situation:
     """Of MANIFEST_PATH fields: file as written -> digest; of pinned fields: path -> pin."""
     pins: Mapping[Address, Mapping[str, str]] = field(default_factory=dict)
     """Field path -> what its value stands for, as its provider says."""
+    normal: Mapping[Address, Mapping[str, Any]] = field(default_factory=dict)
+    """Of runs: field -> what decides of its value, in the normal form of its provider."""
     unpinned: Mapping[Address, str] = field(default_factory=dict)
     """Why nobody can say what a name in it stands for."""
     origins: Mapping[Address, str] = field(default_factory=dict)

@@ -311,6 +311,20 @@ class SupportsPins(Protocol):
 
 
 @runtime_checkable
+class SupportsNormalForm(Protocol):
+    """Fields whose values come to the same however they are written."""
+
+    def normal(self, target: Target) -> Mapping[str, Any]:
+        """Top-level spec field -> the part of its value that decides a run's result, written in
+        one way; without defaults, so that they may be said. Empty values decide nothing.
+
+        By this a run is told from another: what stays the same is not paid for again. Asked at
+        every plan, must look nothing up and must not raise.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsCheck(Protocol):
     """Opinions on a target at plan time: permission, service opened, quota, unsupported use."""
 

@@ -205,6 +205,7 @@ KNOBS: tuple[Knob, ...] = (
     ),
 )
 BY_NAME: Mapping[str, Knob] = {knob.name: knob for knob in KNOBS}
+_ONLY_COST = frozenset({"checkpointSteps", "checkpointsKept"})
 _INSTEAD = {"maxSteps": "epochs", "warmupSteps": "warmupRatio"}
 
 
@@ -305,6 +306,37 @@ def parse(
         values["loraAlpha"] = 2.0 * values["loraRank"]
     values["loraTargets"] = _names(values["loraTargets"])
     return Hyperparameters(method, **{_field(name): value for name, value in values.items()})
+
+
+def normal(written: Mapping[str, Any], method: Method) -> dict[str, Any]:
+    """What decides the weights of what a manifest says, however it says it: numbers as numbers,
+    whole ones as integers; without defaults, and without what only costs disk and time.
+
+    What cannot be used stays as it is: `parse` says what is wrong with it.
+    """
+    found = {}
+    for name, value in written.items():
+        knob = BY_NAME.get(name)
+        known = _value(knob, value) if knob else None
+        if knob is None or known is None:
+            found[name] = value
+        elif name not in _ONLY_COST and known != _default(knob, written, method):
+            found[name] = _plain(known)
+    return found
+
+
+def _default(knob: Knob, written: Mapping[str, Any], method: Method) -> Any:
+    if knob.name == "loraAlpha":
+        rank = _number(written.get("loraRank", BY_NAME["loraRank"].default))
+        return None if rank is None else 2.0 * rank
+    default = knob.default_for(method)
+    return _names(default) if knob.kind == "names" else default
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _problems(

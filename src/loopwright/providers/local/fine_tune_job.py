@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import Any
 
 from loopwright.errors import PermanentError
 from loopwright.providers.base import (
@@ -32,7 +33,7 @@ from loopwright.providers.local.training_sources import (
     start_arguments,
 )
 from loopwright.providers.local.unfinished import Unfinished
-from loopwright.tuning.hyperparameters import HyperparameterError, parse
+from loopwright.tuning.hyperparameters import HyperparameterError, normal, parse
 
 _EXTRA = ("torch", "transformers", "peft", "trl")
 
@@ -103,6 +104,10 @@ class FineTuneJobAdapter(JobAdapter):
     def pins(self, target: Target) -> Mapping[str, str]:
         """The weights behind the base's name; of a custom model the reference says it."""
         return {"base": base_pin(target, self.places)} if "base" in target.spec else {}
+
+    def normal(self, target: Target) -> Mapping[str, Any]:
+        """Hyperparameters as they decide the weights."""
+        return {"hyperparameters": normal(target.spec["hyperparameters"], target.spec["method"])}
 
     def estimate(self, target: Target, last: LastRun | None) -> Estimate:
         """Rows, tokens and steps by the dataset; time by earlier runs on this machine."""
