@@ -156,3 +156,15 @@ def test_one_that_a_person_ends_answers_nothing_more_and_stays_ended(tmp_path: P
     held = stages.read("chat", "one")
     assert held is not None
     assert (held.outcome, held.why) == (REFUSED, "ended by li: odd")
+
+
+def test_a_takeover_that_nobody_calls_says_what_it_waits_for() -> None:
+    told = [
+        words(Stage(BEGAN, new=new), RULES, BEGAN + timedelta(minutes=minutes))
+        for minutes, new in ((0, Tally()), (60, Tally()), (60, tally(4, seconds=0.1)))
+    ]
+    assert told[:2] == [
+        "5 % of the calls, waits for 50 calls of the new model, none came yet, 10 min to go",
+        "5 % of the calls, waits for 50 calls of the new model, none came yet",
+    ]
+    assert told[2].startswith("5 % of the calls, 4 of 50 calls, error rate 0 %, latency ")

@@ -77,6 +77,14 @@ def test_passes_bring_it_on_and_the_plan_tells_how_far_it_is(project: TestProjec
     assert serves(project, canaried()) == _TUNED
 
 
+def test_a_plan_tells_how_far_it_is_now_not_at_the_last_pass(project: TestProject) -> None:
+    begin(project, canaried())
+    project.clock.advance(601)
+    before = len(project.journal())
+    assert ": 25 %, error rate" in change_of(project, canaried()).reason
+    assert len(project.journal()) == before
+
+
 def test_one_that_breaks_its_bounds_goes_back_and_stays_out(project: TestProject) -> None:
     declared = canaried(0.071, since=25)
     outcome = project.apply(declared)

@@ -135,12 +135,13 @@ def words(stage: Stage, rules: Rules, now: datetime) -> str:
     if stage.outcome == PROMOTED:
         return "answers every call"
     new, left = stage.new, rules.interval - (now - stage.since)
-    parts = [
-        f"{stage.weight(rules)} % of the calls",
-        f"{new.calls:,} of {rules.min_calls:,} calls",
-        f"error rate {_percent(new.error_rate)}",
-    ]
-    if new.calls:
+    parts = [f"{stage.weight(rules)} % of the calls"]
+    if not new.calls:
+        wanted = "a call" if rules.min_calls <= 1 else f"{rules.min_calls:,} calls"
+        parts.append(f"waits for {wanted} of the new model, none came yet")
+    else:
+        parts.append(f"{new.calls:,} of {rules.min_calls:,} calls")
+        parts.append(f"error rate {_percent(new.error_rate)}")
         parts.append(f"latency {_time(new.quantile(_SHARE))}")
     if left > timedelta(0):
         parts.append(f"{_time(left.total_seconds())} to go")

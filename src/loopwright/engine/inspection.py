@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import islice
 
 from loopwright.engine.ledger import operation_from_json
+from loopwright.engine.looking import progress_now
 from loopwright.engine.pool import ProviderPool
 from loopwright.engine.reconcile import Reconciler
 from loopwright.engine.targets import Targets
@@ -18,7 +19,7 @@ from loopwright.manifests.project import Project
 from loopwright.planning.change import Action, Change, Obstacle
 from loopwright.planning.decisions import decision_lines
 from loopwright.planning.plan import Plan, Selection
-from loopwright.providers.base import Operation, Progress, SupportsLogs, SupportsLook
+from loopwright.providers.base import Operation, Progress, SupportsLogs
 from loopwright.resources.address import Address
 from loopwright.state.records import Record
 
@@ -107,11 +108,7 @@ def progress_of(
     Best effort. A provider is only ever looked at: what brings things on is for passes, which
     know what is declared. `project` is asked for only if something is under way.
     """
-    begun = {
-        record.address: record
-        for record in records
-        if record.pending and record.pending.sent and record.pending.operation
-    }
+    begun = [record for record in records if record.pending]
     if not begun:
         return {}
     state = workspace.state()
@@ -121,16 +118,8 @@ def progress_of(
         said = project()
     pool = ProviderPool(workspace, {}, everything, project=said)
     targets = Targets(Graph({}, ()), everything, state.lineage)
-    found: dict[Address, Progress] = {}
-    for address, record in begun.items():
-        operation = operation_from_json(record.pending.operation if record.pending else {})
-        with suppress(LoopwrightError):
-            adapter = pool.adapter(record.provider, address.kind)
-            if isinstance(adapter, SupportsLook):
-                operation = adapter.look(targets.recorded(record), operation)
-        if operation.progress:
-            found[address] = operation.progress
-    return found
+    told = {record.address: progress_now(record, pool, targets) for record in begun}
+    return {address: progress for address, progress in told.items() if progress}
 
 
 def logs_of(workspace: Workspace, address: Address) -> Iterable[str] | None:
