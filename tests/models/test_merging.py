@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from support.tiny_models import make_adapter, make_base
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, ModelVersion, Base]:
     folder = tmp_path_factory.mktemp("merging")
     make_base(folder / "base")
+    (folder / "base/README.md").write_text("---\nlicense: apache-2.0\n---\n")
     registry = Registry(folder / "registry")
     base = resolve("base", project=folder, environ={}, pins=registry.pins)
     make_adapter(base.folder, registry.staging("router", 1))
@@ -60,6 +63,21 @@ def test_a_merged_model_answers_as_the_adapter_on_its_base(
     card = (tmp_path / "merged" / "README.md").read_text()
     assert f"The adapter router@1 ({version.digest}), merged into the weights of its base." in card
     assert "library_name: transformers" in card
+    assert "license: apache-2.0" in card
+
+
+def test_the_code_on_the_card_of_an_adapter_runs(
+    tuned: tuple[Registry, ModelVersion, Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, version, base = tuned
+    export(version, tmp_path / "adapter", registry=registry, base=base, merged=False)
+    shutil.copytree(base.folder, tmp_path / "adapter/base")
+    monkeypatch.chdir(tmp_path / "adapter")
+    card = Path("README.md").read_text(encoding="utf-8")
+    found: dict[str, Any] = {}
+    exec(card.partition("```python\n")[2].partition("```")[0], found)
+    assert found["model"].peft_config
+    assert found["tokenizer"].chat_template
 
 
 def test_an_adapter_that_does_not_fit_leaves_nothing(

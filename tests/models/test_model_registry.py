@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 from loopwright.disk import Disk
 from loopwright.errors import ModelError
 from loopwright.models.bases import resolve
+from loopwright.models.card import card
 from loopwright.models.registry import Registry
 from loopwright.models.served import servable
 from loopwright.models.version import BaseFacts, ModelVersion
@@ -84,7 +85,7 @@ def committed(
         owner=owner,
         base=base,
         lineage={"job": "FineTuneJob/router", "dataset": "set@v3", "seed": 0, **facts},
-        metrics={"loss": 0.25},
+        metrics={"loss": 0.25, "steps": 40, "seconds": 12.5, "rows": 320},
         created_at="2026-01-01T00:00:00Z",
         run=run,
     )
@@ -121,6 +122,25 @@ def test_the_card_says_where_it_comes_from_in_the_hubs_form(registry: Registry) 
     assert matter["model-index"][0]["results"][0]["metrics"] == [{"type": "loss", "value": 0.25}]
     for said in ("router@1", made.digest, "org/base at 1111", "| epochs | 3 |", "loss.svg"):
         assert said in text
+    assert "| made by | FineTuneJob/router |" in text
+    assert "| steps | 40 |" in text
+
+
+@pytest.mark.parametrize(
+    ("reference", "revision", "said"),
+    [
+        ("org/base@main", "1" * 40, f'from_pretrained("org/base", revision="{"1" * 40}")'),
+        ("builtin:tiny-chat", "", "# base: loopwright models export builtin:tiny-chat --to base"),
+        ("chat@2", "", "# base: loopwright models export chat@2 --to base"),
+        ("./models/chat", "", "# base: a copy of the folder ./models/chat"),
+    ],
+)
+def test_the_card_of_an_adapter_says_where_its_base_comes_from(
+    registry: Registry, reference: str, revision: str, said: str
+) -> None:
+    base = BaseFacts(reference, revision, "sha256:base")
+    text = card(replace(committed(registry, base=base), kind="adapter"))
+    assert said in text
 
 
 def test_equal_content_has_an_equal_digest_and_another_number(registry: Registry) -> None:

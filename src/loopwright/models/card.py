@@ -5,6 +5,7 @@ A card tells where a model comes from; it never holds a line of its training dat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from loopwright.models.version import ModelVersion
+    from loopwright.models.version import BaseFacts, ModelVersion
 
 CARD = "README.md"
 _CURVE = "loss.svg"
+_REGISTERED = re.compile(r"[^/\\]+@[0-9]+")
+"""`NAME@N`, a revision of a registry, among the bases that are not of the hub."""
 
 
 def card(version: ModelVersion, *, licence: str = "", note: str = "") -> str:
@@ -60,8 +63,8 @@ def _front_matter(version: ModelVersion, licence: str) -> dict[str, Any]:
 
 
 def _index(version: ModelVersion) -> list[dict[str, Any]]:
-    """Metrics as the hub reads them."""
-    numbers = list(_numbers(version.metrics))
+    """Metrics as the hub reads them: how good the model is, not what it took to make it."""
+    numbers = [(name, value) for name, value in _numbers(version.metrics) if _is_loss(name)]
     if not numbers:
         return []
     dataset = str(version.lineage.get("dataset", "its training run"))
@@ -77,6 +80,10 @@ def _numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name, value in metrics.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield name, value
+
+
+def _is_loss(name: str) -> bool:
+    return name.lower().endswith("loss")
 
 
 def _body(version: ModelVersion, note: str) -> Iterator[str]:
@@ -95,7 +102,7 @@ def _body(version: ModelVersion, note: str) -> Iterator[str]:
 
 
 def _lineage(version: ModelVersion) -> dict[str, Any]:
-    found: dict[str, Any] = {"made by": version.owner}
+    found: dict[str, Any] = {"made by": "/".join(version.owner.split("/")[-2:])}
     if version.base:
         at = f" at {version.base.revision}" if version.base.revision else ""
         found["base model"] = f"{version.base.reference}{at}"
@@ -123,9 +130,21 @@ def _use(version: ModelVersion) -> Iterator[str]:
     if version.kind == "adapter" and version.base:
         yield "from peft import PeftModel"
         yield "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        yield f'base = AutoModelForCausalLM.from_pretrained("{version.base.reference}")'
+        yield from _load_base(version.base)
         yield 'model = PeftModel.from_pretrained(base, ".")'
     else:
         yield "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
         yield 'model = AutoModelForCausalLM.from_pretrained(".")'
     yield 'tokenizer = AutoTokenizer.from_pretrained(".")'
+
+
+def _load_base(base: BaseFacts) -> Iterator[str]:
+    """Of the hub by its name and commit; anything else has to be brought into a folder first."""
+    if base.revision:
+        name = base.reference.partition("@")[0]
+        yield f'base = AutoModelForCausalLM.from_pretrained("{name}", revision="{base.revision}")'
+        return
+    is_exported = base.reference.startswith("builtin:") or _REGISTERED.fullmatch(base.reference)
+    how = f"loopwright models export {base.reference} --to base"
+    yield f"# base: {how if is_exported else f'a copy of the folder {base.reference}'}"
+    yield 'base = AutoModelForCausalLM.from_pretrained("base")'

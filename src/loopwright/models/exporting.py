@@ -15,7 +15,7 @@ import orjson
 from loopwright.disk import Disk
 from loopwright.errors import ModelError
 from loopwright.models.bases import Base
-from loopwright.models.card import CARD, card
+from loopwright.models.card import CARD, card, licence_of
 from loopwright.models.contents import deciding_files
 from loopwright.models.registry import Registry
 from loopwright.models.served import Servable
@@ -92,7 +92,8 @@ def _write(version: ModelVersion, staged: Path, *, base: Base | None, merged: bo
     )
     note = f"The adapter {version.label} ({version.digest}), merged into the weights of its base."
     whole = replace(version, kind="full", parameters=parameter_count(staged), files={})
-    (staged / CARD).write_text(card(whole, note=note), encoding="utf-8")
+    licence = licence_of(version.folder) or licence_of(base.folder)
+    (staged / CARD).write_text(card(whole, licence=licence, note=note), encoding="utf-8")
     return "merged"
 
 
