@@ -110,6 +110,18 @@ def test_a_file_is_asked_through_the_gateway_as_the_endpoint(
     assert not list((world.folder / ".loopwright/default/unfinished").iterdir())
 
 
+def test_results_that_somebody_changed_show_in_the_plan(
+    world: LocalWorld, gateway: MockUpstream
+) -> None:
+    target = of_file(world, question(1))
+    made = succeeded(world.made(target))
+    with (world.folder / "out/answers/output.jsonl").open("a") as handle:
+        handle.write("{}\n")
+    found = world.adapter("BatchInference").observe(target, made.external_id)
+    assert not found.ready
+    assert found.status == "out/answers/output.jsonl is not what the run put there"
+
+
 def test_what_was_answered_is_handed_to_the_lake_before_the_run_ends(
     world: LocalWorld, gateway: MockUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -376,3 +376,13 @@ def test_an_erasure_takes_all_text_out_of_what_was_drawn_from_a_dataset(world: L
     assert (result.digest, len(records)) == (made.outputs["digest"], 3)
     _, kept = RunFolder((world.folder / other.outputs["report"]).parent).load()
     assert kept[0].messages
+    assert world.adapter("EvalRun").observe(eval_run(world), made.external_id).ready
+
+
+def test_a_report_that_somebody_changed_shows_in_the_plan(world: LocalWorld) -> None:
+    made = succeeded(world.made(eval_run(world)))
+    report = (world.folder / made.outputs["report"]).parent / "report.json"
+    report.write_text(report.read_text("utf-8").replace('"score"', ' "score"', 1), "utf-8")
+    found = world.adapter("EvalRun").observe(eval_run(world), made.external_id)
+    assert not found.ready
+    assert "report.json is not what the run put there" in found.status

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from loopwright.disk import Disk
 from loopwright.errors import EvaluationError
 from loopwright.evaluation.results import EvaluationResult, ItemRecord
+from loopwright.hashing import file_digest
 
 REPORT, ITEMS, PAGE = "report.json", "items.jsonl", "report.html"
 _OWNER_ONLY = 0o600
@@ -48,6 +49,10 @@ class RunFolder:
                 handle.write(of_items.dump_json(record) + b"\n")
         text = _of_results().dump_json(result, indent=2)
         disk.write_atomic(self.path / REPORT, text + b"\n", mode=_OWNER_ONLY)
+
+    def digests(self) -> dict[str, str]:
+        """Digest by name of the files that hold the result. Raises OSError."""
+        return {name: file_digest(self.path / name) for name in (REPORT, ITEMS)}
 
     def load(self) -> tuple[EvaluationResult, Sequence[ItemRecord]]:
         """Raises EvaluationError when it is not here or damaged."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import Any
 
+from loopwright import children
 from loopwright.errors import LoopwrightError, PermanentError
 from loopwright.hashing import digest
 from loopwright.providers.base import (
@@ -23,9 +23,8 @@ from loopwright.providers.local.job_adapter import JobAdapter, refusal
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import elsewhere, explained
 from loopwright.providers.local.unfinished import Unfinished
+from loopwright.providers.local.untouched import as_put
 from loopwright.resources.durations import parse_duration
-
-_EXTRA = ("torch", "transformers", "peft")
 
 
 class BatchInferenceAdapter(JobAdapter):
@@ -38,6 +37,10 @@ class BatchInferenceAdapter(JobAdapter):
     def is_there(self, receipt: Receipt) -> bool:
         folder = self.places.path(receipt.place)
         return all((folder / name).is_file() for name in receipt.facts["files"])
+
+    def _told(self, receipt: Receipt) -> Observed:
+        folder, found = self.places.path(receipt.place), super()._told(receipt)
+        return as_put(found, folder, receipt.facts["files"], self.places)
 
     def place_of(self, external_id: str) -> str:
         return external_id.rpartition("@")[0]
@@ -89,13 +92,9 @@ class BatchInferenceAdapter(JobAdapter):
             )
         elif problem := self._problem_of_place(target, place.rstrip("/")):
             yield refusal(target, problem.message, problem.hint or "")
-        if "model" in target.spec and (missing := [one for one in _EXTRA if not find_spec(one)]):
-            yield refusal(
-                target,
-                f"answering by a model needs torch, transformers and peft; missing here: "
-                f"{', '.join(missing)}",
-                "pip install 'loopwright[train]', or name an endpoint",
-            )
+        told = children.lacks("answering by a model", children.TO_SERVE)
+        if "model" in target.spec and told:
+            yield refusal(target, told, f"{children.INSTALL}, or name an endpoint")
         if "file" in target.spec["input"]:
             yield from self._opinions_of_lines(target)
 

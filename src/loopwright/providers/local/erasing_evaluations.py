@@ -44,12 +44,14 @@ def erase_evaluations(places: Places, versions: Collection[str]) -> None:
     """Take all text out of them, and forget the answers that are kept. Safe to repeat."""
     for unfinished in _unfinished(places):
         shutil.rmtree(unfinished)
-    for _, folder in _drawn(places, versions):
+    for receipt, folder in reversed([*_drawn(places, versions)]):  # the newest last, as it was
         shutil.rmtree(places.evaluations / CACHE, ignore_errors=True)
         result, records = folder.load()
         blank = [_blank(record) for record in records]
         folder.write(result, blank)
         html.write(result, blank, folder.page)
+        facts = {**receipt.facts, "files": folder.digests()}
+        receipts_of(places).put(replace(receipt, facts=facts))
 
 
 def _drawn(places: Places, versions: Collection[str]) -> Iterator[tuple[Receipt, RunFolder]]:

@@ -24,6 +24,7 @@ from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, Receipts
 from loopwright.providers.local.refusing import explained
 from loopwright.providers.local.serving import Serving
+from loopwright.providers.local.untouched import as_put
 
 RECEIPTS = ".receipts"
 """Folder beside the runs; none of them can have this name."""
@@ -45,6 +46,11 @@ class EvalRunAdapter(JobAdapter):
         """A run is one while its report is in place."""
         folder = run_folder(self.places, receipt.external_id)
         return folder is not None and (folder / "report.json").is_file()
+
+    def _told(self, receipt: Receipt) -> Observed:
+        folder, found = run_folder(self.places, receipt.external_id), super()._told(receipt)
+        files = receipt.facts.get("files", {})
+        return as_put(found, folder, files, self.places) if folder else found
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to evaluate. What is asked of which model is settled now."""

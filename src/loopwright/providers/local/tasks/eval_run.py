@@ -82,7 +82,8 @@ def run(work: Work) -> Outcome:
     learned = [arguments["floors"]] if arguments["floors"] else []
     outputs = work.told(outputs_of(result, finished, arguments, path=places.text(folder.page)))
     external_id = f"{name}@v{claim['version']}"
-    facts = {DRAWN: drawn_from([one["path"] for one in arguments["sets"]] + learned, places)}
+    drawn = drawn_from([one["path"] for one in arguments["sets"]] + learned, places)
+    facts = {DRAWN: drawn, "files": folder.digests()}
     receipt = Receipt(external_id, work.job.owner, work.job.revision, outputs, facts)
     receipts_of(places).put(receipt)
     return Outcome(external_id, outputs, message_of(result))
