@@ -77,5 +77,9 @@ def test_a_refusal_is_told_and_nothing_to_chat_with_is_suggested() -> None:
     assert lines[-1] == "Next: loopwright get"
 
 
+def test_a_new_endpoint_is_to_be_chatted_with() -> None:
+    assert _end(done=Action.CREATE)[-1] == "Next: loopwright chat prod"
+
+
 def test_what_was_decided_before_is_not_told_again() -> None:
     assert not [line for line in _end(_decided("promoted", _EARLIER)) if "promoted:" in line]

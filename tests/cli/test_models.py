@@ -177,6 +177,15 @@ def test_tampering_is_found_and_refused(models: Loopwright, applied: Path, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_is_shown_by_the_words_of_manifests_too(models: Loopwright, tmp_path: Path) -> None:
+    assert models("show", "FineTuneJob/router") == models("show", "router")
+    code, out, _ = models("show", "builtin:tiny-chat")
+    digest = folder_digest(shipped("builtin:tiny-chat"), Pins(tmp_path))
+    assert (code, digest in out) == (0, True)
+    _, text, _ = models("show", "builtin:tiny-chat", "--json")
+    assert json.loads(text)["digest"] == digest
+
+
 def test_a_tuned_model_is_traced_from_its_calls_to_where_it_is_served(tmp_path: Path) -> None:
     version = ModelVersion(
         name="router",
@@ -221,12 +230,16 @@ def test_a_tuned_model_is_traced_from_its_calls_to_where_it_is_served(tmp_path: 
             ),
             Record(Address("Endpoint", "prod"), outputs={"modelDigest": "sha256:model"}),
             Record(Address("Endpoint", "other"), outputs={"modelDigest": "sha256:else"}),
+            Record(
+                Address("Endpoint", "twin"),  # of equal content, and another revision
+                outputs={"modelDigest": "sha256:model", "serves": "router@1"},
+            ),
         )
     }
     made, base, evaluated, served = lineage(version, RecordedModels((), records)).below
     assert (made.name, made.note) == ("FineTuneJob/router", "revision 5")
     (dataset,) = made.below
-    assert (dataset.name, dataset.note) == ("Dataset/set@3", "dataset, sha256:set, 1,200 rows")
+    assert (dataset.name, dataset.note) == ("Dataset/set@3", "sha256:set, 1,200 rows")
     (lake,) = dataset.below
     assert (lake.name, lake.note) == ("Lake/main", "up to call 4,000")
     assert [(one.name, one.note) for one in lake.below] == [("CallImport/old", "3,500 calls")]

@@ -83,8 +83,9 @@ def _datasets(revision: Revision, records: Mapping[Address, Record]) -> Iterator
                 if made.outputs.get("digest") == digest:
                     version = made.outputs.get("version", made.number)
                     rows = made.outputs.get("rows")
-                    note = f"{path}, {digest[:SHORT]}" + (f", {rows:,} rows" if rows else "")
-                    yield Node("dataset", f"{address}@{version}", note, _lake(made, records))
+                    note = digest[:SHORT] + (f", {rows:,} rows" if rows else "")
+                    what = "validated on" if path == "validation.dataset" else "dataset"
+                    yield Node(what, f"{address}@{version}", note, _lake(made, records))
 
 
 def _lake(made: Revision, records: Mapping[Address, Record]) -> tuple[Node, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -14,17 +15,26 @@ from loopwright.cli.recorded_data import size_words
 from loopwright.cli.recorded_models import recorded_models
 
 if TYPE_CHECKING:
+    from loopwright.models.digests import FileFacts
     from loopwright.models.version import ModelVersion
 
 _CURVES = ("loss.svg", "loss.png")
 
 
 @click.command()
-@click.argument("model", metavar="NAME[@REVISION]")
+@click.argument("model", metavar="NAME[@REVISION]|builtin:NAME")
 @AS_JSON
 @project_options
 def command(model: str, as_json: bool, options: ProjectOptions) -> None:
-    """Tell what a revision is, how it was made, and which files it has."""
+    """Tell what a revision is, how it was made, and which files it has.
+
+    Of a base model that is shipped, such as builtin:tiny-chat, what it is.
+    """
+    from loopwright.models.bases import BUILTIN
+
+    if model.startswith(BUILTIN):
+        _show_shipped(model, as_json=as_json)
+        return
     with recorded_models(options) as data:
         keeper, version = data.version(model)
         aliases, served_by = keeper.models.aliases_of(version), data.served_by(version)
@@ -32,6 +42,28 @@ def command(model: str, as_json: bool, options: ProjectOptions) -> None:
         say_json(summary(version, aliases=aliases, served_by=served_by))
     else:
         say("\n".join(_told(version, aliases, served_by)))
+
+
+def _show_shipped(reference: str, *, as_json: bool) -> None:
+    from loopwright.models.bases import shipped
+    from loopwright.models.contents import deciding_files
+    from loopwright.models.digests import Digests, content_digest
+    from loopwright.models.weights import parameter_count
+
+    folder = shipped(reference)
+    files = Digests().files(folder, deciding_files(folder))
+    facts = {
+        "digest": content_digest(files),
+        "parameters": parameter_count(folder),
+        "card": str(folder / "README.md"),
+    }
+    if as_json:
+        told = {name: asdict(found) for name, found in files.items()}
+        say_json({"name": reference, "kind": "full", **facts, "files": told})
+        return
+    say(f"{reference}  full model, shipped with loopwright")
+    say("\n".join(f"  {name:<12} {number(value)}" for name, value in facts.items()))
+    say("\n".join(_files(files)))
 
 
 def _told(version: ModelVersion, aliases: Sequence[str], served_by: Sequence[str]) -> Iterator[str]:
@@ -57,9 +89,13 @@ def _told(version: ModelVersion, aliases: Sequence[str], served_by: Sequence[str
     yield from (f"  {name:<12} {value}" for name, value in facts.items() if value)
     yield from _section("lineage", version.lineage)
     yield from _section("metrics", version.metrics)
+    yield from _files(version.files)
+
+
+def _files(files: Mapping[str, FileFacts]) -> Iterator[str]:
     yield "  files"
-    width = max(len(name) for name in version.files)
-    for name, found in version.files.items():
+    width = max(len(name) for name in files)
+    for name, found in files.items():
         yield f"    {name:<{width}}  {size_words(found.bytes):>8}  {found.sha256}"
 
 

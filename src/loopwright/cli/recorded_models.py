@@ -49,11 +49,13 @@ class RecordedModels:
                 yield registry, name
 
     def version(self, text: str) -> tuple[HoldsModels, ModelVersion]:
-        """What `NAME[@REVISION]` means: a number, an alias, by default the newest.
+        """What `NAME[@REVISION]` means: a number, an alias, by default the newest; also with
+        `Model/` or `FineTuneJob/` before it.
 
         Raises LoopwrightError when there is none.
         """
-        name, at, label = text.removeprefix("Model/").partition("@")
+        bare = text.removeprefix("Model/").removeprefix("FineTuneJob/")
+        name, at, label = bare.partition("@")
         if at and not label:
             raise LoopwrightError(f"{text!r} names no revision", hint="write NAME or NAME@2")
         for keeper, registry in self.registries():
@@ -71,10 +73,8 @@ class RecordedModels:
             str(address)
             for address, record in sorted(self.records.items())
             if address.kind == "Endpoint"
-            and (
-                record.outputs.get("modelDigest") == version.digest
-                or record.outputs.get("serves") == version.label
-            )
+            and record.outputs.get("modelDigest") == version.digest
+            and record.outputs.get("serves", version.label) == version.label
         ]
 
     def made_by(self, version: ModelVersion) -> tuple[Record, Revision | None] | None:

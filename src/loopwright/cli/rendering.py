@@ -156,8 +156,8 @@ def _next(outcome: Outcome, results: Results, *, word: str, again: str) -> Itera
     if word == "destroy":
         if any(_keeps_data(change) for change in found.done):
             yield f"{again} --delete-data  (the data was kept)"
-    elif results.promoted:
-        yield f"loopwright chat {results.promoted}"
+    elif endpoint := results.promoted or results.created:
+        yield f"loopwright chat {endpoint}"
     elif results.dataset:
         yield f"loopwright dataset show {results.dataset}"
     elif found.done:

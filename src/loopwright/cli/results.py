@@ -27,6 +27,8 @@ class Results:
         """Where the reports of what was run lie."""
         self.promoted = ""
         """The endpoint that a better model took over, as `chat` takes it."""
+        self.created = ""
+        """An endpoint that is new, as `chat` takes it."""
         self._decided: dict[str, str] = {}
         self._began = ""
 
@@ -39,6 +41,9 @@ class Results:
             self._told[event.address] = event
         elif event.type is EventType.SUCCEEDED and event.action in ("run", "promote"):
             self._told[event.address] = event
+        elif event.type is EventType.SUCCEEDED and event.action == "create":
+            kind, _, name = event.address.partition("/")
+            self.created = name if kind == "Endpoint" else self.created
 
     def note(self, text: str) -> None:
         """Say something beside the events, without disturbing what is drawn."""
