@@ -59,7 +59,7 @@ def test_a_model_of_its_own_needs_the_extra_or_a_server_that_computes_it(
 ) -> None:
     world = LocalWorld(tmp_path)
     assert opinions(world, "Endpoint", model=model) == []
-    monkeypatch.setattr("loopwright.serving.extra.find_spec", lambda name: None)
+    monkeypatch.setattr("loopwright.children.find_spec", lambda name: None)
     (opinion,) = world.adapter("Endpoint").check(world.target("Endpoint", "support", model=model))
     assert opinion.message.startswith("serving a model on this machine needs torch")
     assert "pip install 'loopwright[train]'" in opinion.hint

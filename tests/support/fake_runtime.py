@@ -18,9 +18,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from loopwright.children import PARENT
 from loopwright.errors import ServingError
 from loopwright.serving.announcing import Announced, announce, announce_failure
-from loopwright.serving.settings import PARENT, TOKEN, RuntimeSettings
+from loopwright.serving.settings import TOKEN, RuntimeSettings
 
 PIECES = 5
 

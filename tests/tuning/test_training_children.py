@@ -155,7 +155,9 @@ def test_whoever_raises_while_told_of_progress_leaves_no_child(
 def test_a_missing_extra_is_named_with_the_way_to_it(
     settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching, "find_spec", lambda name: None if name == "trl" else object())
+    monkeypatch.setattr(
+        "loopwright.children.find_spec", lambda name: None if name == "trl" else object()
+    )
     with pytest.raises(TuningError, match="training needs torch, transformers, peft and trl") as it:
         _run(settings)
     assert it.value.hint == "pip install 'loopwright[train]'"

@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from loopwright.children import Parent
 from loopwright.collecting import spare_collecting
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.daemon.lakes import open_lake
@@ -39,7 +40,8 @@ def main(state: Path, *, parent: int) -> None:
     with Disk().lock(folder.path / "recorder.lock"):
         recorder = Recorder(folder.spool, _Opening(folder))
         spare_collecting()
-        while not asked.wait(_EVERY) and os.getppid() == parent:
+        above = Parent(parent)
+        while not asked.wait(_EVERY) and above.lives:
             recorder.step()
         _finish(recorder)
 

@@ -7,10 +7,11 @@ import os
 import sys
 from pathlib import Path
 
+from loopwright.children import PARENT
 from loopwright.errors import LoopwrightError, ServingError
 from loopwright.serving.announcing import announce_failure
 from loopwright.serving.extra import check_extra
-from loopwright.serving.settings import PARENT, TOKEN, RuntimeSettings
+from loopwright.serving.settings import TOKEN, RuntimeSettings
 
 _log = logging.getLogger("loopwright.serving")
 

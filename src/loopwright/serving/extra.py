@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
+from loopwright import children
 from loopwright.errors import ServingError
-
-_NEEDED = ("torch", "transformers", "peft", "safetensors")
 
 
 def check_extra() -> None:
     """Raises ServingError when this installation cannot serve models itself."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise ServingError(
-            f"serving a model on this machine needs torch, transformers and peft; "
-            f"missing here: {', '.join(missing)}",
-            hint="pip install 'loopwright[train]', or name a server: runtime.vllm",
-        )
+    if told := children.lacks("serving a model on this machine", children.TO_SERVE):
+        hint = f"{children.INSTALL}, or name a server: runtime.vllm"
+        raise ServingError(told, hint=hint)

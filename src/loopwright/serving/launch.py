@@ -13,9 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from loopwright import children
 from loopwright.errors import ServingError
 from loopwright.serving.announcing import Announced, read_announced
-from loopwright.serving.settings import PARENT, TOKEN, RuntimeSettings
+from loopwright.serving.settings import TOKEN, RuntimeSettings
 
 _LOOK = 0.05
 _DRAINS_WITHIN = 30.0
@@ -28,20 +29,8 @@ def command(settings: Path) -> list[str]:
 
 
 def environment(token: str, *, threads: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a runtime that this process starts.
-
-    Threads wait without spinning: on a busy machine spinning costs many times the work.
-    """
-    return {
-        **environ,
-        TOKEN: token,
-        PARENT: str(os.getpid()),
-        "OMP_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_OFFLINE": "1",  # everything it needs is in its folders
-    }
+    """The environment of a runtime that this process starts."""
+    return {**children.environment(environ, threads=threads), TOKEN: token}
 
 
 class Launched:

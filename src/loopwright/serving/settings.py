@@ -14,9 +14,6 @@ from loopwright.models.imprint import Imprint
 TOKEN = "LOOPWRIGHT_RUNTIME_TOKEN"
 """Environment variable with the bearer token that every call of a runtime has to carry."""
 
-PARENT = "LOOPWRIGHT_PARENT_PID"
-"""Environment variable with the process that the runtime lives and dies with."""
-
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSettings:

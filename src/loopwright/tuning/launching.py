@@ -13,10 +13,10 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 
+from loopwright import children
 from loopwright.errors import TuningError
 from loopwright.tuning.curve import write_curve
 from loopwright.tuning.memory import Kills, out_of_memory
@@ -33,11 +33,9 @@ from loopwright.tuning.progress import METRICS, Progress, Tail
 from loopwright.tuning.settings import RunSettings
 
 log = logging.getLogger("loopwright.tuning")
-PARENT = "LOOPWRIGHT_PARENT_PID"
 LOG = "training.log"
 CURVE = "loss.svg"
 _SETTINGS = "settings.json"
-_NEEDED = ("torch", "transformers", "peft", "trl")
 _LOOK_SECONDS = 0.2
 GRACE_SECONDS = 120.0
 """Within which a child that is asked to stop ends its step and writes a checkpoint."""
@@ -47,11 +45,8 @@ _LOG_TAIL = 2_000
 
 def check_extra() -> None:
     """Raise TuningError when this environment cannot train."""
-    if not all(find_spec(name) for name in _NEEDED):
-        raise TuningError(
-            "training needs torch, transformers, peft and trl",
-            hint="pip install 'loopwright[train]'",
-        )
+    if told := children.lacks("training", children.TO_TRAIN):
+        raise TuningError(told, hint=children.INSTALL)
 
 
 def run(
@@ -195,17 +190,7 @@ def _command(settings: RunSettings, path: Path) -> list[str]:
 
 
 def _environment(settings: RunSettings) -> dict[str, str]:
-    """Quiet, offline, and no more threads than asked: spinning ones cost twenty times the work."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(settings.threads),
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONUNBUFFERED": "1",
-        PARENT: str(os.getpid()),
-    }
+    environment = children.environment(os.environ, threads=settings.threads)
     if settings.processes == 1 and settings.device != "cpu":
         # With several GPUs in sight of one process the trainer would spread itself over them.
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")

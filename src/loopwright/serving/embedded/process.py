@@ -19,6 +19,7 @@ import uvicorn
 import uvloop
 from transformers.utils.logging import disable_progress_bar
 
+from loopwright.children import Parent
 from loopwright.serving.announcing import Announced, announce
 from loopwright.serving.embedded.app import App, deliver_in
 from loopwright.serving.embedded.catalog import Catalog, Served
@@ -142,7 +143,8 @@ async def _serve(server: _Server, settings: RuntimeSettings) -> None:
 
 async def _watch(parent: int, server: list[_Server]) -> None:
     """End with who started this process."""
-    while os.getppid() == parent:
+    above = Parent(parent)
+    while above.lives:
         await asyncio.sleep(_LOOK)
     _log.warning("ends: process %d, which started it, is gone", parent)
     if server:

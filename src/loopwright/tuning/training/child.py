@@ -10,6 +10,7 @@ import time
 import torch
 from transformers.utils import logging as transformers_logging
 
+from loopwright.children import PARENT
 from loopwright.errors import TuningError
 from loopwright.locks import hold
 from loopwright.tuning.memory import out_of_memory
@@ -18,7 +19,6 @@ from loopwright.tuning.settings import RunSettings
 from loopwright.tuning.training.running import Place, train
 from loopwright.tuning.training.watching import end_with, stop_on_signal
 
-_PARENT = "LOOPWRIGHT_PARENT_PID"
 _LOCK = "training.lock"
 _LOCK_SECONDS = 60.0
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
@@ -31,7 +31,7 @@ def main(settings: RunSettings) -> int:
     )
     stop = threading.Event()
     stop_on_signal(stop, at_once=place.world > 1, status=STOPPED)
-    end_with(int(os.environ.get(_PARENT, "0")))
+    end_with(int(os.environ.get(PARENT, "0")))
     torch.set_num_threads(settings.threads)
     transformers_logging.disable_progress_bar()
     try:

@@ -6,9 +6,9 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
-from pathlib import Path
 from types import FrameType
+
+from loopwright.children import Parent
 
 _LOOK_SECONDS = 1.0
 
@@ -31,26 +31,11 @@ def stop_on_signal(stop: threading.Event, *, at_once: bool, status: int) -> None
 
 def end_with(parent: int) -> None:
     """End this process when the one that asked for it is gone. Checkpoints are whole or absent."""
-    above = os.getppid()
+    above = Parent(parent)
 
     def watch() -> None:
-        while os.getppid() == above and _lives(parent):
+        while above.lives:
             time.sleep(_LOOK_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
-def _lives(process: int) -> bool:
-    if not process:
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    with suppress(OSError, IndexError):
-        # A killed parent that nobody has waited for is still listed, and dead.
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
