@@ -19,6 +19,7 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.providers.local.job_folder import Job, JobFolder, Status
+from loopwright.providers.local.jobs import job_id
 from loopwright.providers.local.registered import registry_of
 from loopwright.providers.local.tasks import fine_tune as task
 from loopwright.tuning.outcome import TuningCut
@@ -180,6 +181,15 @@ def test_progress_is_told_with_the_time_left(
     succeeded(world.made(job(world, dataset)))
     assert (told[-1].done, told[-1].total, told[-1].unit) == (5, 10, "steps")
     assert (told[-1].note, told[-1].eta_seconds) == ("loss 0.500, 100 tokens/s", 9.0)
+
+
+def test_a_cancelled_run_has_the_time_to_write_a_checkpoint(
+    world: LocalWorld, dataset: Resolved, trainer: Trainer
+) -> None:
+    succeeded(world.made(job(world, dataset), "one"))
+    begun = JobFolder(world.provider.places.jobs / job_id("one")).job()
+    assert begun
+    assert begun.grace > task.launching.GRACE_SECONDS
 
 
 def test_the_log_has_each_tenth_of_a_run_once_and_no_empty_line(
@@ -350,7 +360,7 @@ def test_a_plan_says_all_that_would_keep_a_run_from_its_end(
     (world.folder / "base/model.safetensors").rename(world.folder / "base/pytorch_model.bin")
     (pickled,) = opinions(world, job(world, dataset))
     assert "a pickle" in pickled[1]
-    monkeypatch.setattr("loopwright.providers.local.fine_tune_job.find_spec", lambda name: None)
+    monkeypatch.setattr("loopwright.children.find_spec", lambda name: None)
     first, *_ = opinions(world, job(world, dataset))
     assert first[1].startswith("training needs torch, transformers, peft and trl")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Any
 
+from loopwright import children
 from loopwright.errors import PermanentError
 from loopwright.providers.base import (
     Estimate,
@@ -35,8 +35,6 @@ from loopwright.providers.local.training_sources import (
 from loopwright.providers.local.unfinished import Unfinished
 from loopwright.tuning.hyperparameters import HyperparameterError, normal, parse
 
-_EXTRA = ("torch", "transformers", "peft", "trl")
-
 
 class FineTuneJobAdapter(JobAdapter):
     """Fine-tune jobs; the external id is the revision that is registered, `name@N`."""
@@ -58,6 +56,8 @@ class FineTuneJobAdapter(JobAdapter):
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to train, or go on. Raises PermanentError when the model's name is another's."""
+        from loopwright.tuning.launching import GRACE_SECONDS
+
         with explained(target.address, "create"):
             name, spec = target.address.name, target.spec
             registry = registry_of(self.places)
@@ -73,6 +73,7 @@ class FineTuneJobAdapter(JobAdapter):
                 key,
                 task="fine_tune",
                 external_id=f"{name}@{registry.next_version(name)}",
+                grace=GRACE_SECONDS + _MARGIN_SECONDS,
                 arguments={
                     "name": name,
                     "start": start_arguments(target, self.places),
@@ -139,6 +140,8 @@ class FineTuneJobAdapter(JobAdapter):
         return replace(found, outputs=told_now(dict(found.outputs), self.places))
 
 
+_MARGIN_SECONDS = 5.0
+"""For the worker itself, once its training child has written a checkpoint and gone."""
 _TAKEN = (
     "method",
     "hyperparameters",
@@ -152,13 +155,9 @@ _TAKEN = (
 
 
 def _extra(target: Target) -> Iterator[Opinion]:
-    needed = (*_EXTRA, *(("accelerate",) if target.spec["engine"] == "accelerate" else ()))
-    if missing := [name for name in needed if find_spec(name) is None]:
-        yield refusal(
-            target,
-            f"training needs torch, transformers, peft and trl; missing here: {', '.join(missing)}",
-            "pip install 'loopwright[train]'",
-        )
+    several = ("accelerate",) if target.spec["engine"] == "accelerate" else ()
+    if told := children.lacks("training", (*children.TO_TRAIN, *several)):
+        yield refusal(target, told, children.INSTALL)
 
 
 def _hyperparameters(target: Target) -> Iterator[Opinion]:

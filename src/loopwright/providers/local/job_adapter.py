@@ -139,11 +139,14 @@ class JobAdapter(ABC):
         task: str,
         external_id: str,
         arguments: Mapping[str, Any],
+        grace: float = 5.0,
     ) -> Operation:
-        """Start the job of this key unless it has been. `task` is a module of `tasks`."""
+        """Start the job of this key unless it has been. `task` is a module of `tasks`; `grace`
+        seconds are what a clean stop of it may take."""
         must_be(Role.STANDARD, _OPENING_TEXT, self.places)
         job = Job(
             task=f"loopwright.providers.local.tasks.{task}",
+            grace=grace,
             external_id=external_id,
             owner=target.owner,
             revision=target.revision,
