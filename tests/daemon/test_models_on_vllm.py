@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from loopwright.daemon import vllm_server
+from loopwright.models.digests import Digests
+from loopwright.models.imprint import Imprint
 from support.daemons import eventually
 from support.daemons_here import DaemonHere, a_model, daemon_here
 from support.fake_vllm import RunningVllm, vllm_in_thread
@@ -43,6 +45,10 @@ def ask(here: DaemonHere) -> str:
     return str(call(f"{here.url}/chat/completions", said).json.get("model"))
 
 
+def labels(vllm: RunningVllm) -> list[str]:
+    return [name.rpartition("-")[0] for name in vllm.fake.adapters]
+
+
 def problem(here: DaemonHere) -> str:
     return str(here.told()["problems"].get("Endpoint/chat", ""))
 
@@ -53,15 +59,17 @@ def test_an_adapter_is_loaded_switched_kept_over_a_restart_and_taken_away(
     first, second = (a_model(here.project, f"m@{n}", on="base") for n in (1, 2))
     here.declare("chat", first, **on(vllm))
     here.settled("chat", "m@1")
-    assert vllm.fake.adapters == {"m@1": str(here.project / "models" / "m-1")}
-    assert ask(here) == "m@1"
+    ((name, folder),) = vllm.fake.adapters.items()
+    assert (name[:4], folder) == ("m@1-", str(here.project / "models" / "m-1"))
+    assert ask(here) == name
+    assert 'model_version="m@1"' in call(here.url.removesuffix("/v1") + "/metrics").body.decode()
     here.declare("chat", second, **on(vllm))
     here.settled("chat", "m@2")
-    assert ask(here) == "m@2"
-    eventually(lambda: vllm.fake.adapters.keys() == {"m@2"})
+    assert ask(here).startswith("m@2-")
+    eventually(lambda: labels(vllm) == ["m@2"])
     vllm.restart()
-    eventually(lambda: vllm.fake.adapters.keys() == {"m@2"})
-    eventually(lambda: ask(here) == "m@2")
+    eventually(lambda: labels(vllm) == ["m@2"])
+    eventually(lambda: ask(here).startswith("m@2-"))
     here.folder.endpoints.remove("chat")
     here.reload()
     eventually(lambda: not vllm.fake.adapters)
@@ -75,7 +83,39 @@ def test_a_server_that_is_away_is_a_problem_until_it_is_there(
     eventually(lambda: "does not answer" in problem(here))
     vllm.run(vllm.fake.start())
     here.settled("chat", "m@1")
-    assert (problem(here), ask(here)) == ("", "m@1")
+    assert (problem(here), ask(here)[:4]) == ("", "m@1-")
+
+
+def test_two_environments_on_one_server_keep_their_own_adapters(
+    here: DaemonHere, vllm: RunningVllm, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("another")
+    (elsewhere / "key").write_text(KEY)
+    vllm.fake.adapters["m@1"] = "/of/somebody/else"
+    with daemon_here(elsewhere) as there:
+        for one, mark in ((here, "here"), (there, "there")):
+            model = a_model(one.project, "m@1", on="base", mark=mark)
+            one.declare("chat", replace(model, digest=f"sha256:{mark}"), **on(vllm))
+            one.settled("chat", "m@1")
+        assert ask(here) != ask(there)
+        for one in (here, there):
+            assert vllm.fake.adapters[ask(one)] == str(one.project / "models" / "m-1")
+        there.folder.endpoints.remove("chat")
+        there.reload()
+        eventually(lambda: len(vllm.fake.adapters) == 2)
+    assert vllm.fake.adapters.keys() == {"m@1", ask(here)}
+
+
+def test_an_adapter_that_changed_since_it_was_verified_is_not_sent(
+    here: DaemonHere, vllm: RunningVllm
+) -> None:
+    model = a_model(here.project, "m@1", on="base", weights="as verified")
+    folder = here.project / "models" / "m-1"
+    imprint = Imprint.of(folder, Digests(), ["weights"])
+    (folder / "weights").write_text("as  changed")
+    here.declare("chat", replace(model, adapter_imprint=imprint), **on(vllm))
+    eventually(lambda: "weights is not what was verified" in problem(here))
+    assert not vllm.fake.adapters
 
 
 def test_what_the_server_cannot_serve_is_said_with_what_it_has(

@@ -119,7 +119,7 @@ class Routes:
         found = self._runtimes.address(choice)
         if found is None:
             return ()
-        return (Upstream(found.url, found.model, found.key, weight, Timeouts()),)
+        return (Upstream(found.url, found.model, found.key, weight, Timeouts(), choice.label),)
 
     def _label(self, choice: Choice) -> str:
         """The name that the gateway asks and counts it by."""

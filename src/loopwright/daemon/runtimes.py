@@ -141,7 +141,9 @@ class Runtimes:
 
     def _made(self, key: str, model: ServedModel, server: Server | None) -> Backer:
         if server is not None:
-            return VllmServer(server, project=self._project, changed=self._changed)
+            return VllmServer(
+                server, folder=self._folder, project=self._project, changed=self._changed
+            )
         return RuntimeProcess(
             model,
             folder=self._folder / key,

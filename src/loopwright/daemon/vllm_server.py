@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from loopwright.daemon.served import Address, ServedModel, Server
-from loopwright.errors import ServingError
+from loopwright.errors import ModelError, ServingError
+from loopwright.hashing import sha256_hex
 from loopwright.serving.adapters import AdapterServer, ServerAwayError
 
 _log = logging.getLogger("loopwright.daemon.runtimes")
@@ -26,7 +28,11 @@ Listed = Sequence[dict[str, Any]]
 class VllmServer:
     """One server, with the models that are wanted of it."""
 
-    def __init__(self, server: Server, *, project: Path, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, server: Server, *, folder: Path, project: Path, changed: Callable[[], None]
+    ) -> None:
+        """`folder` is the environment's own: nobody else has it on this machine."""
+        self._owner = f"{socket.gethostname()} {folder.absolute()}"
         self._at, self._project, self._changed = server, project, changed
         self._server = AdapterServer(server.url, server.key, seconds=30.0)
         self._wanted: dict[str, ServedModel] = {}
@@ -111,7 +117,7 @@ class VllmServer:
             listed = await asyncio.to_thread(self._server.listed)
             for label, model in list(self._wanted.items()):
                 await self._see_to(label, model, listed)
-            for name in list(self._ours - self._wanted.keys()):
+            for name in list(self._ours - self._own_names()):
                 await asyncio.to_thread(self._server.unload, name)
                 self._ours.discard(name)
         except ServingError as error:
@@ -129,11 +135,10 @@ class VllmServer:
             if model.adapter is None:
                 self._names[label] = self._full(model, listed)
             else:
-                await self._adapter(label, model, listed)
-                self._names[label] = label
+                self._names[label] = await self._adapter(label, model, listed)
         except ServerAwayError:
             raise
-        except ServingError as error:
+        except (ModelError, ServingError) as error:
             self._names.pop(label, None)
             said = f"{error.message}; {error.hint}" if error.hint else error.message
             self._problems[label] = said
@@ -153,10 +158,26 @@ class VllmServer:
             f"--served-model-name {model.label}",
         )
 
-    async def _adapter(self, label: str, model: ServedModel, listed: Listed) -> None:
-        """Raises ServingError when the server has another base, or refuses the adapter."""
-        if label in self._ours and any(one.get("id") == label for one in listed):
-            return
+    def _own_names(self) -> set[str]:
+        return {
+            self._own_name(model) for model in self._wanted.values() if model.adapter is not None
+        }
+
+    def _own_name(self, model: ServedModel) -> str:
+        """The same label may be another model elsewhere, and who shares a name takes it away."""
+        return f"{model.label}-{sha256_hex(f'{self._owner} {model.digest}'.encode())[:8]}"
+
+    async def _adapter(self, label: str, model: ServedModel, listed: Listed) -> str:
+        """The name that it has there. Raises ServingError when the server has another base, or
+        refuses the adapter, ModelError when its files are not what was verified.
+
+        Others may use the server too, other projects and environments among them: what bears this
+        name was loaded from here for this very model, and nothing else is ever taken away.
+        """
+        name = self._own_name(model)
+        if any(one.get("id") == name for one in listed):
+            self._ours.add(name)
+            return name
         bases = [one for one in listed if not one.get("parent")]
         if not any(_same(one, model.base) for one in bases):
             raise ServingError(
@@ -165,10 +186,11 @@ class VllmServer:
                 hint="start vLLM with that base, or name another server in runtime.vllm",
             )
         assert model.adapter is not None
-        if any(one.get("id") == label for one in listed):  # of an earlier life: maybe another one
-            await asyncio.to_thread(self._server.unload, label)
-        await asyncio.to_thread(self._server.load, label, self._project / model.adapter)
-        self._ours.add(label)
+        folder, imprint = self._project / model.adapter, model.adapter_imprint
+        await asyncio.to_thread(imprint.within(self._project).check, folder)
+        await asyncio.to_thread(self._server.load, name, folder)
+        self._ours.add(name)
+        return name
 
 
 def _same(listed: dict[str, Any], reference: str) -> bool:

@@ -119,14 +119,14 @@ class Calls:
         except RefusalError as refusal:
             return await _refused(call, refusal)
         upstream = asked.target.upstream
-        call.notes.version = upstream.model
+        call.notes.version = upstream.version
         call.notes.overhead = perf_counter() - call.read - asked.waited
         reply = asked.reply
         call.recording.answered(
             reply.status,
             reply.header(b"content-type"),
             content_encoding=reply.header(b"content-encoding"),
-            variant=upstream.model,
+            variant=upstream.version,
         )
         relay = Relay(call.exchange, asked, call.recording, call.notes)
         outcome = "client_abort"

@@ -66,6 +66,13 @@ class Upstream:
     weight: float = 1.0
     """Its share of the calls, relative to the endpoint's other upstreams."""
     timeouts: Timeouts = Timeouts()
+    label: str = ""
+    """What the model is called in records and metrics, where its server has another name for it."""
+
+    @property
+    def version(self) -> str:
+        """The model's version, as records and metrics have it."""
+        return self.label or self.model
 
 
 @dataclass(frozen=True, slots=True)
