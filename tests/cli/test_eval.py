@@ -97,6 +97,18 @@ def test_a_list_has_a_line_for_every_finished_evaluation(evaluations: Eval) -> N
     assert [run["revision"] for run in json.loads(text)] == [3, 4]
 
 
+def test_a_report_that_was_edited_is_told(evaluations: Eval, project: Path) -> None:
+    path = project / "evaluations/router-eval/v4/report.json"
+    assert "warning" not in evaluations("show", "router-eval@4")[2]
+    said = json.loads(path.read_text())
+    said["subjects"][0]["composite"]["score"] = 99.9
+    path.write_text(json.dumps(said))
+    for command in ("show", "report"):
+        _, _, err = evaluations(command, "router-eval@4")
+        assert "report.json of router-eval@4 was changed: it tells 99.90" in err
+        assert "warning" not in evaluations(command, "router-eval@3")[2]
+
+
 def test_scores_are_shown_with_their_intervals_and_differences(evaluations: Eval) -> None:
     code, out, _ = evaluations("show", "EvalRun/router-eval@3")
     assert code == 0

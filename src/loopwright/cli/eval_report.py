@@ -9,7 +9,7 @@ import click
 
 from loopwright.cli.common import ProjectOptions, project_options
 from loopwright.cli.eval_runs import RUN, RecordedRun, find, may_read, recorded_runs
-from loopwright.cli.output import say, say_json
+from loopwright.cli.output import note, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +73,9 @@ def _page(chosen: Sequence[RecordedRun]) -> Path:
 
 def _loaded(chosen: Sequence[RecordedRun]) -> tuple[EvaluationResult, Sequence[ItemRecord]]:
     loaded = [run.folder.load() for run in chosen]
+    for run, (result, _) in zip(chosen, loaded, strict=True):
+        if edited := run.edited(result):
+            note(f"warning: {edited}")
     if len(loaded) == 1:
         return loaded[0]
     from loopwright.evaluation.reports.together import together

@@ -17,10 +17,13 @@ from loopwright.manifests.diagnostics import nearest
 if TYPE_CHECKING:
     from loopwright.cli.common import ProjectOptions
     from loopwright.engine.workspace import Workspace
+    from loopwright.evaluation.results import EvaluationResult
     from loopwright.evaluation.run_folder import RunFolder
     from loopwright.state.records import Record
 
 RUN = "RUN"
+_SAME = 1e-3
+"""Points by which a recorded score may be rounded."""
 _REVISION = re.compile(r"v?([1-9][0-9]*)")
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
@@ -40,6 +43,22 @@ class RecordedRun:
     @property
     def label(self) -> str:
         return f"{self.name}@{self.revision}"
+
+    def edited(self, result: EvaluationResult) -> str:
+        """Where the file tells other scores than state recorded: a word on it; else nothing."""
+        first = result.subjects[0]
+        recorded = {"": self.outputs.get("composite"), **self.outputs.get("capabilities", {})}
+        said = {"": first.composite, **first.capabilities}
+        for name, score in recorded.items():
+            told = said.get(name)
+            if score is not None and (told is None or abs(told.score - score) > _SAME):
+                now = "nothing" if told is None else f"{told.score:.2f}"
+                where = f" in {name}" if name else ""
+                return (
+                    f"report.json of {self.label} was changed: it tells {now}{where}, recorded is "
+                    f"{score:.2f}; make it again: loopwright apply --replace EvalRun/{self.name}"
+                )
+        return ""
 
 
 def recorded_runs(options: ProjectOptions) -> list[RecordedRun]:

@@ -11,7 +11,7 @@ import click
 
 from loopwright.cli.common import ProjectOptions, project_options
 from loopwright.cli.eval_runs import AS_JSON, RUN, find, recorded_runs
-from loopwright.cli.output import say, say_json, table, width
+from loopwright.cli.output import note, say, say_json, table, width
 
 if TYPE_CHECKING:
     from loopwright.evaluation.results import Comparison, Difference, EvaluationResult, Score
@@ -28,6 +28,8 @@ def command(run: str, as_json: bool, options: ProjectOptions) -> None:
     """
     found = find(recorded_runs(options), run)
     result = found.folder.result()
+    if edited := found.edited(result):
+        note(f"warning: {edited}")
     if as_json:
         say_json(asdict(result))
         return
