@@ -186,6 +186,12 @@ def test_a_defect_of_ours_is_told_without_a_traceback(
         run(["plan"])
 
 
+def test_a_path_is_no_kind(applied: Shell) -> None:
+    ended = applied("get", ".")
+    assert "'.' is no kind" in ended.err
+    assert "name no path" in ended.err
+
+
 def test_errors_say_what_to_do(applied: Shell) -> None:
     for arguments, told in (
         (["why", "Dataset/sett"], "did you mean Dataset/set?"),

@@ -318,6 +318,15 @@ def test_lines_are_looked_at_in_the_plan(
     assert opinion.message.startswith(said)
 
 
+def test_results_outside_of_the_project_are_warned_of(world: LocalWorld) -> None:
+    write_lines(world.folder / "in.jsonl", [question(1)])
+    check = world.adapter("BatchInference").check
+    (told,) = check(batch(world, {"file": "in.jsonl"}, output="../../elsewhere"))
+    assert told.severity is Severity.WARNING
+    assert "../../elsewhere leads out of the project" in told.message
+    assert not [*check(batch(world, {"file": "in.jsonl"}, output="out/../answers"))]
+
+
 def test_an_object_store_is_no_place_for_results_here(world: LocalWorld) -> None:
     target = of_file(world, question(1), output="s3://bucket/answers")
     (opinion,) = world.adapter("BatchInference").check(target)

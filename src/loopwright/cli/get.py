@@ -32,6 +32,11 @@ def command(
 
     for text in kinds:
         kind = text.partition("/")[0]
+        if not kind.isidentifier():
+            raise LoopwrightError(
+                f"{text!r} is no kind",
+                hint="it lists what is recorded, whichever manifests made it: name no path",
+            )
         if kind not in known_kinds():
             near = nearest(kind, known_kinds())
             raise LoopwrightError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from loopwright import children
@@ -92,11 +93,24 @@ class BatchInferenceAdapter(JobAdapter):
             )
         elif problem := self._problem_of_place(target, place.rstrip("/")):
             yield refusal(target, problem.message, problem.hint or "")
+        elif self._leaves_project(place):
+            yield Opinion(
+                Severity.WARNING,
+                str(target.address),
+                f"{place} leads out of the project, to {self.places.path(place).resolve()}",
+                "name a folder of the project, or write the whole path if that is meant",
+            )
         told = children.lacks("answering by a model", children.TO_SERVE)
         if "model" in target.spec and told:
             yield refusal(target, told, f"{children.INSTALL}, or name an endpoint")
         if "file" in target.spec["input"]:
             yield from self._opinions_of_lines(target)
+
+    def _leaves_project(self, place: str) -> bool:
+        """Whether a path that is relative to the project ends elsewhere."""
+        written = Path(place).expanduser()
+        inside = self.places.path(place).resolve().is_relative_to(self.places.project.resolve())
+        return not written.is_absolute() and not inside
 
     def _problem_of_place(self, target: Target, place: str) -> LoopwrightError | None:
         try:
