@@ -87,6 +87,13 @@ def test_a_model_of_this_machine_is_served_from_apply_to_the_end(
             assert isinstance(before, int)
             os.kill(before, signal.SIGKILL)
             assert text(asking, stream=False) == whole
+            _tamper(tmp_path / "base-1" / "model.safetensors")
+            again = runtime(project)["pid"]
+            assert isinstance(again, int)
+            os.kill(again, signal.SIGKILL)
+            with pytest.raises(openai.APIStatusError):
+                text(asking, stream=False)
+            assert "is not what was verified" in project.run("serve", "--status")[1]
 
             project.write(MANIFESTS, upstream="base-2")
             code, out, err = project.apply("--wait")
@@ -164,6 +171,12 @@ def test_adapters_of_a_real_runtime_are_switched_without_a_failed_call(tmp_path:
         for one in clients:
             one.result()
     assert answered.keys() == {"base", "m@1", "m@2"}
+
+
+def _tamper(weights: Path) -> None:
+    with weights.open("r+b") as file:
+        file.seek(-4, 2)
+        file.write(b"????")
 
 
 def _metrics(url: str) -> str:
