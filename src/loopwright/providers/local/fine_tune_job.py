@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from loopwright import children
@@ -17,16 +16,12 @@ from loopwright.providers.base import (
     Target,
 )
 from loopwright.providers.local.base_opinions import base_opinions
-from loopwright.providers.local.job_adapter import JobAdapter, refusal
-from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.job_adapter import refusal
 from loopwright.providers.local.refusing import explained
 from loopwright.providers.local.registered import (
-    checked,
-    is_registered,
-    model_receipts,
     registry_of,
-    told_now,
 )
+from loopwright.providers.local.registered_adapter import RegisteredAdapter
 from loopwright.providers.local.training_sources import (
     base_pin,
     rows_arguments,
@@ -36,23 +31,8 @@ from loopwright.providers.local.unfinished import Unfinished
 from loopwright.tuning.hyperparameters import HyperparameterError, normal, parse
 
 
-class FineTuneJobAdapter(JobAdapter):
+class FineTuneJobAdapter(RegisteredAdapter):
     """Fine-tune jobs; the external id is the revision that is registered, `name@N`."""
-
-    def receipts(self, target: Target) -> Receipts:
-        del target
-        return model_receipts(self.places)
-
-    def is_there(self, receipt: Receipt) -> bool:
-        return is_registered(receipt.external_id, self.places)
-
-    def observe(self, target: Target, external_id: str | None) -> Observed | None:
-        """Not ready when a file of the model was tampered with."""
-        found = super().observe(target, external_id)
-        if found is None or not found.ready:
-            return found
-        with explained(target.address, "observe"):
-            return checked(found, self.places)
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to train, or go on. Raises PermanentError when the model's name is another's."""
@@ -95,13 +75,6 @@ class FineTuneJobAdapter(JobAdapter):
             Unfinished(self.places.unfinished).clear(target.owner)
         return Operation(key, external_id=observed.external_id)
 
-    def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
-        """Take the name over, and every revision under it."""
-        operation = super().adopt(target, observed, key)
-        with explained(target.address, "adopt"):
-            registry_of(self.places).adopt(target.address.name, owner=target.owner)
-        return operation
-
     def pins(self, target: Target) -> Mapping[str, str]:
         """The weights behind the base's name; of a custom model the reference says it."""
         return {"base": base_pin(target, self.places)} if "base" in target.spec else {}
@@ -134,10 +107,6 @@ class FineTuneJobAdapter(JobAdapter):
                 "training takes format: sft",
                 path="dataset",
             )
-
-    def _told(self, receipt: Receipt) -> Observed:
-        found = super()._told(receipt)
-        return replace(found, outputs=told_now(dict(found.outputs), self.places))
 
 
 _MARGIN_SECONDS = 5.0

@@ -12,40 +12,32 @@ from loopwright.models.bases import pin
 from loopwright.models.importing import Incoming, incoming
 from loopwright.models.served import registered
 from loopwright.providers.base import FieldChange, Observed, Operation, Opinion, Target
-from loopwright.providers.local.job_adapter import JobAdapter, refusal
-from loopwright.providers.local.receipts import Receipt, Receipts
+from loopwright.providers.local.job_adapter import refusal
+from loopwright.providers.local.receipts import Receipt
 from loopwright.providers.local.refusing import elsewhere, explained
 from loopwright.providers.local.registered import (
-    checked,
-    is_registered,
     model_receipts,
     registry_of,
     told_now,
 )
+from loopwright.providers.local.registered_adapter import RegisteredAdapter
 
 CONTENT = "weights.content"
 """What a plan calls the files of `weights.path`, which are no field of the spec."""
 
 
-class ModelAdapter(JobAdapter):
+class ModelAdapter(RegisteredAdapter):
     """Imported models; the external id is `name@N`."""
 
-    def receipts(self, target: Target) -> Receipts:
-        del target
-        return model_receipts(self.places)
-
-    def is_there(self, receipt: Receipt) -> bool:
-        return is_registered(receipt.external_id, self.places)
-
     def observe(self, target: Target, external_id: str | None) -> Observed | None:
-        """Not ready when a file was tampered with; beside the spec, a source that has changed."""
+        """Beside the spec, a source that has changed."""
         found = super().observe(target, external_id)
-        if found is None or not found.ready:
+        if found is None or found.status == "running":
             return found
         with explained(target.address, "observe"):
             receipt = model_receipts(self.places).get(found.external_id)
             source = receipt.facts.get("source", "") if receipt else ""
-            return replace(checked(found, self.places), beside=self._changed_source(target, source))
+            return replace(found, beside=self._changed_source(target, source))
 
     def create(self, target: Target, key: str) -> Operation:
         """Begin to import the folder as the next revision. Raises PermanentError on a bad one."""
@@ -100,13 +92,6 @@ class ModelAdapter(JobAdapter):
                     registry.remove(name, int(number), owner=target.owner)
                 receipts.remove(label)
         return Operation(key, external_id=observed.external_id)
-
-    def adopt(self, target: Target, observed: Observed, key: str) -> Operation:
-        """Take the name over, and every import under it."""
-        operation = super().adopt(target, observed, key)
-        with explained(target.address, "adopt"):
-            registry_of(self.places).adopt(target.address.name, owner=target.owner)
-        return operation
 
     def pins(self, target: Target) -> Mapping[str, str]:
         """The files that are imported, and what the base is: both decide answers."""
@@ -186,8 +171,7 @@ class ModelAdapter(JobAdapter):
 
     def _told(self, receipt: Receipt) -> Observed:
         found = super()._told(receipt)
-        outputs = told_now(dict(found.outputs), self.places)
-        return replace(found, outputs=outputs, spec=receipt.facts.get("spec", {}))
+        return replace(found, spec=receipt.facts.get("spec", {}))
 
 
 def _folder(target: Target) -> Path | None:
