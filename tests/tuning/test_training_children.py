@@ -62,7 +62,7 @@ def test_a_child_that_is_killed_again_and_again_is_given_up(
         told
         == [
             "the training process ended without a word at step 0 (SIGKILL); "
-            "started again from the last checkpoint"
+            "started again, from the last checkpoint if there is one"
         ]
         * 2
     )

@@ -74,7 +74,7 @@ def run(
             reached = max(reached, furthest)
             if cuts >= _CUTS_IN_A_ROW or stop.is_set():
                 raise
-            log.warning("%s; started again from the last checkpoint", cut.message)
+            log.warning("%s; started again, from the last checkpoint if there is one", cut.message)
         finally:
             with suppress(OSError):
                 write_curve(settings.run_folder / METRICS, settings.run_folder / CURVE)
