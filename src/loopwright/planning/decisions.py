@@ -16,8 +16,8 @@ _SAME = ("decision", "candidate", "incumbent", "suite", "evalRevision", "facts")
 
 def decisions(record: Record) -> Sequence[Mapping[str, Any]]:
     """Oldest first. Each says `decision` (promoted, refused by its gate, rejected by a person or
-    a canary, approved, rolled back), `at`, `by`, the digests it is about and the numbers that decided
-    it."""
+    a canary, approved, rolled back), `at`, `by`, the digests it is about and the numbers that
+    decided it."""
     found: Sequence[Mapping[str, Any]] = record.promoted.get("decisions", ())
     return found
 
