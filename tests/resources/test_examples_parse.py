@@ -21,7 +21,8 @@ from loopwright.resources.registry import kinds
 from loopwright.resources.schema import SchemaMaker, manifest_schema
 
 HOME = Path(__file__).resolve().parents[2]
-KUSTOMIZE = "05-kustomize"
+RENDERED = {"05-kustomize": "rendered.yaml", "11-environments": "dev.yaml"}
+"""What kustomize made of projects whose overlays are no manifests by themselves."""
 OTHER_FILES = ("loopwright.yaml", "kustomization.yaml")
 PROJECTS = sorted(
     [path for path in (HOME / "examples").iterdir() if path.is_dir()] + [HOME / "manifests"]
@@ -44,7 +45,7 @@ def documents(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def given_to_loopwright(project: Path) -> Path:
-    return project / "rendered.yaml" if project.name == KUSTOMIZE else project
+    return project / RENDERED.get(project.name, "")
 
 
 def has_variables(path: Path) -> bool:
@@ -112,7 +113,7 @@ def test_examples_use_providers_of_this_package() -> None:
         document["spec"]["type"]
         for path in FILES
         for document in documents(path)
-        if document["kind"] == "Provider"
+        if document["kind"] == "Provider" and "type" in document["spec"]
     }
     assert types <= set(provider_types())
 
@@ -125,7 +126,7 @@ def merged(base: Any, patch: Any) -> Any:
 
 
 def test_rendered_manifests_are_base_and_overlay() -> None:
-    home = HOME / "examples" / KUSTOMIZE
+    home = HOME / "examples" / "05-kustomize"
     overlay = yaml.safe_load((home / "overlays/prod/kustomization.yaml").read_text())
     patches = [
         patch
