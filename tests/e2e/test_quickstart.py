@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import openai
@@ -36,9 +35,21 @@ def shape(text: str) -> str:
     return re.sub(r"[+-]?\d[\d,.]*", "#", text)
 
 
-@pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    checkout = clone(tmp_path_factory.mktemp("quickstart") / "loopwright")
+def test_the_readme_from_its_first_command_to_its_last(tmp_path: Path) -> None:
+    """In one test, so that the loop is turned once however tests are spread over processes."""
+    applied = first_command(tmp_path / "loopwright")
+    the_first_command_turned_the_whole_loop(applied)
+    the_second_apply_runs_nothing(applied)
+    the_lines_it_trained_on_are_there_for_other_tools_too(applied)
+    the_commands_to_look_around_all_work(applied)
+    another_share_plans_the_exact_cascade_with_its_numbers(applied)
+    an_edit_is_one_screen_that_says_what_happens_and_why(applied)
+    the_openai_client_is_answered_by_the_promoted_model(applied)
+    the_commands_to_serve_and_ask_all_work(applied)
+
+
+def first_command(folder: Path) -> Checkout:
+    checkout = clone(folder)
     said = checkout.shell(APPLY)
     for page in READMES:
         shown = outputs(page)[0]
@@ -46,11 +57,10 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         for line in shown.splitlines():
             if line.startswith(("  CallImport/", "  Dataset/", "  Export/")):
                 assert line in said, f"{page} shows other numbers"
-    yield checkout
-    checkout.run("serve --stop")
+    return checkout
 
 
-def test_the_first_command_turns_the_whole_loop(applied: Checkout) -> None:
+def the_first_command_turned_the_whole_loop(applied: Checkout) -> None:
     (model,) = applied.json("models list")
     assert (model["name"], model["version"]) == ("ticket-router", 1)
     (endpoint,) = applied.json("get Endpoint/ticket-router")
@@ -65,13 +75,13 @@ def test_the_first_command_turns_the_whole_loop(applied: Checkout) -> None:
     assert "nearest question" in page
 
 
-def test_the_second_apply_runs_nothing(applied: Checkout) -> None:
+def the_second_apply_runs_nothing(applied: Checkout) -> None:
     assert applied.run("plan manifests").startswith("No changes. 11 resources match")
     assert applied.shell(APPLY).startswith("No changes.")
     assert [one["version"] for one in applied.json("models list")] == [1]
 
 
-def test_the_lines_it_trained_on_are_there_for_other_tools_too(applied: Checkout) -> None:
+def the_lines_it_trained_on_are_there_for_other_tools_too(applied: Checkout) -> None:
     (version,) = applied.json("dataset list")
     folder = applied.folder / "exports/ticket-router"
     lines = [
@@ -89,7 +99,7 @@ def test_the_lines_it_trained_on_are_there_for_other_tools_too(applied: Checkout
     assert key.stat().st_mode & 0o077 == 0
 
 
-def test_the_commands_to_look_around_all_work(applied: Checkout) -> None:
+def the_commands_to_look_around_all_work(applied: Checkout) -> None:
     said = {line.removeprefix(".venv/bin/loopwright "): applied.shell(line) for line in LOOK}
     plan = said["plan manifests"]
     assert plan.startswith("No changes. 11 resources match the manifests")
@@ -104,7 +114,7 @@ def test_the_commands_to_look_around_all_work(applied: Checkout) -> None:
     assert digest(applied) in verified
 
 
-def test_another_share_plans_the_exact_cascade_with_its_numbers(applied: Checkout) -> None:
+def another_share_plans_the_exact_cascade_with_its_numbers(applied: Checkout) -> None:
     (line,) = (line for line in LOOK if "--var RATIO" in line)
     plan = applied.shell(line)
     for told in (
@@ -119,7 +129,7 @@ def test_another_share_plans_the_exact_cascade_with_its_numbers(applied: Checkou
     assert len(plan.splitlines()) <= 45
 
 
-def test_the_openai_client_is_answered_by_the_promoted_model(applied: Checkout) -> None:
+def the_openai_client_is_answered_by_the_promoted_model(applied: Checkout) -> None:
     (endpoint,) = applied.json("get Endpoint/ticket-router")
     question = [{"role": "user", "content": TICKET}]
     with openai.OpenAI(base_url=endpoint["outputs"]["url"], api_key="any") as client:
@@ -137,7 +147,7 @@ def test_the_openai_client_is_answered_by_the_promoted_model(applied: Checkout) 
     assert whole.usage.completion_tokens > 5
 
 
-def test_the_commands_to_serve_and_ask_all_work(applied: Checkout) -> None:
+def the_commands_to_serve_and_ask_all_work(applied: Checkout) -> None:
     *asking, stop = SERVE
     status, _, by_outcome, _, audit = (applied.shell(line) for line in asking)
     assert "ticket-router: running, serves ticket-router@1, calls recorded by" in status
@@ -147,17 +157,17 @@ def test_the_commands_to_serve_and_ask_all_work(applied: Checkout) -> None:
     assert "the project daemon does not run" in applied.shell(".venv/bin/loopwright plan manifests")
 
 
-def test_a_second_clone_and_a_compacted_lake_give_the_same_digest(
-    applied: Checkout, tmp_path: Path
-) -> None:
-    second = clone(tmp_path / "second")
-    second.run("apply manifests --yes --wait --target Dataset/ticket-router")
-    assert digest(second) == digest(applied)
+@pytest.mark.slow
+def test_two_clones_and_a_compacted_lake_give_the_same_digest(tmp_path: Path) -> None:
+    first, second = clone(tmp_path / "first"), clone(tmp_path / "second")
+    for one in (first, second):
+        one.run("apply manifests --yes --wait --target Dataset/ticket-router")
+    assert digest(second) == digest(first)
     second.run("lake compact")
-    assert digest(applied) in second.run("dataset verify ticket-router")
+    assert digest(first) in second.run("dataset verify ticket-router")
 
 
-def test_an_edit_is_one_screen_that_says_what_happens_and_why(applied: Checkout) -> None:
+def an_edit_is_one_screen_that_says_what_happens_and_why(applied: Checkout) -> None:
     manifest = applied.folder / "manifests/flywheel.yaml"
     before = manifest.read_text(encoding="utf-8")
     manifest.write_text(before.replace("validation: 0.1", "validation: 0.2"), encoding="utf-8")
