@@ -21,18 +21,21 @@ KEY = "the-vllm-key-5d1e"
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DaemonHere]:
+def vllm() -> Iterator[RunningVllm]:
+    with vllm_in_thread("org/base", key=KEY, root="/models/base") as running:
+        yield running
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vllm: RunningVllm
+) -> Iterator[DaemonHere]:
+    """A daemon that ends before the server does, as it would wait for an answer of it."""
     monkeypatch.setattr(vllm_server, "_LOOK", 0.05)
     monkeypatch.setattr(vllm_server, "_LOOK_WHEN_SERVING", 0.1)
     (tmp_path / "key").write_text(KEY)
     with daemon_here(tmp_path) as found:
         yield found
-
-
-@pytest.fixture
-def vllm() -> Iterator[RunningVllm]:
-    with vllm_in_thread("org/base", key=KEY, root="/models/base") as running:
-        yield running
 
 
 def on(vllm: RunningVllm) -> dict[str, Any]:
