@@ -33,6 +33,7 @@ def test_a_table_stands_straight_with_chinese_names(loopwright: Loopwright) -> N
     assert len({display_width(line) for line in lines[1:]}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to_file", [False, True])
 def test_every_format_tells_the_same_rows(
     loopwright: Loopwright, tmp_path: Path, to_file: bool
@@ -182,6 +183,7 @@ def test_what_was_run_is_remembered_without_its_results_and_runs_again(
     assert loopwright("sql", "--rerun", "99")[2].startswith("error: no query has the number 99")
 
 
+@pytest.mark.slow
 def test_an_inference_dataset_is_a_view_of_its_name(loopwright: Loopwright, project: Path) -> None:
     with (project / "all.yaml").open("a") as manifests:
         manifests.write("""

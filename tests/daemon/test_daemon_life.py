@@ -78,6 +78,7 @@ def test_a_killed_daemon_is_drift_that_the_next_apply_mends(
     assert wait_until_gone(project.folder, seconds=30)
 
 
+@pytest.mark.slow
 def test_of_many_starts_at_once_one_makes_the_daemon(project: ServedProject) -> None:
     project.apply()
     assert project.run("serve", "--stop")[0] == 0
@@ -184,6 +185,7 @@ def test_keys_are_rotated_without_a_pause_and_never_kept(
             assert not [one for one in secrets if one.encode() in path.read_bytes()], path
 
 
+@pytest.mark.slow
 def test_a_lake_under_another_key_is_delivered_into_by_the_same_daemon(
     project: ServedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +207,7 @@ def test_a_lake_under_another_key_is_delivered_into_by_the_same_daemon(
     assert project.run("lake", "audit")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_lake_in_another_place_gets_what_comes_and_the_old_one_what_was_answered(
     project: ServedProject, upstream: MockUpstream
 ) -> None:
@@ -282,6 +285,7 @@ def test_what_is_declared_anew_is_followed_without_a_restart(
     assert project.run("plan", str(project.path), "--detailed-exitcode")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_missing_credential_keeps_one_endpoint_back_and_says_so(
     project: ServedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,6 +358,7 @@ def test_in_the_foreground_it_serves_until_ctrl_c(project: ServedProject) -> Non
     assert UPSTREAM_KEY.encode() not in log
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_does_not_wait_for_running_calls(
     project: ServedProject, upstream: MockUpstream
 ) -> None:
@@ -386,6 +391,7 @@ def test_a_second_ctrl_c_does_not_wait_for_running_calls(
     assert project.run("lake", "audit")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_project_that_is_removed_takes_its_daemon_with_it(project: ServedProject) -> None:
     assert project.apply()[0] == 0
     pid = facts(project.folder).pid

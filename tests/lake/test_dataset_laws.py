@@ -25,7 +25,7 @@ from loopwright.lake.snapshot import Snapshot
 
 Call = dict[str, Any]
 few = settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

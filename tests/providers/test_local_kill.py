@@ -101,6 +101,7 @@ def test_an_import_and_a_build_that_are_killed_come_out_as_if_they_were_not(
     assert verify(catalog, "set", 1).findings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
 )
