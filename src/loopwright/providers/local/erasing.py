@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import orjson
-
 from loopwright.daemon.client import DaemonClient
 from loopwright.daemon.declared import DaemonFolder
 from loopwright.daemon.presence import Presence
@@ -31,6 +29,7 @@ from loopwright.providers.local.erasing_batches import (
     unfinished_batches,
 )
 from loopwright.providers.local.erasing_evaluations import erase_evaluations, items_by_evaluation
+from loopwright.providers.local.erasing_lines import identifier, lines
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt, exports_of
 
@@ -201,8 +200,8 @@ def _count(folder: Path, receipt: Receipt, call_ids: Collection[str]) -> int | N
 def _lines_in(path: Path, call_ids: set[str]) -> int | None:
     """None when a line does not say which call it is."""
     count = 0
-    for line in _read(path):
-        call_id = _call_id(line)
+    for line in lines(path):
+        call_id = identifier(line, "call_id")
         if call_id is None:
             return None
         count += call_id in call_ids
@@ -217,7 +216,9 @@ def _erase_export(folder: Path, receipt: Receipt, call_ids: Collection[str]) -> 
     for path in _line_files(folder, receipt):
         if _lines_in(path, gone):
             with Disk().staged(path) as handle:
-                handle.writelines(line for line in _read(path) if _call_id(line) not in gone)
+                handle.writelines(
+                    line for line in lines(path) if identifier(line, "call_id") not in gone
+                )
 
 
 def _remove_export(folder: Path, receipt: Receipt) -> None:
@@ -232,23 +233,6 @@ def _line_files(folder: Path, receipt: Receipt) -> Iterator[Path]:
         path = folder / name
         if path.suffix == ".jsonl" and path.is_file():
             yield path
-
-
-def _read(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as handle:
-            yield from handle
-    except OSError as error:
-        raise LakeError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _call_id(line: bytes) -> str | None:
-    try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    call_id = found.get("call_id") if isinstance(found, dict) else None
-    return call_id if isinstance(call_id, str) else None
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -6,11 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
-
 from loopwright.disk import Disk
-from loopwright.errors import LakeError
 from loopwright.providers.local.batch_output import batches_of
+from loopwright.providers.local.erasing_lines import identifier, lines
 from loopwright.providers.local.places import Places
 from loopwright.providers.local.receipts import Receipt
 from loopwright.providers.local.replacing import digests
@@ -21,7 +19,9 @@ def lines_by_batch(places: Places, call_ids: Collection[str]) -> Mapping[str, in
     gone = set(call_ids)
     counts = {
         receipt.external_id: sum(
-            _custom_id(line) in gone for path in _files(places, receipt) for line in _read(path)
+            identifier(line, "custom_id") in gone
+            for path in _files(places, receipt)
+            for line in lines(path)
         )
         for receipt in batches_of(places).all()
     }
@@ -35,11 +35,13 @@ def erase_batches(places: Places, call_ids: Collection[str]) -> None:
         touched = [
             path
             for path in _files(places, receipt)
-            if any(_custom_id(line) in gone for line in _read(path))
+            if any(identifier(line, "custom_id") in gone for line in lines(path))
         ]
         for path in touched:
             with Disk().staged(path) as handle:
-                handle.writelines(line for line in _read(path) if _custom_id(line) not in gone)
+                handle.writelines(
+                    line for line in lines(path) if identifier(line, "custom_id") not in gone
+                )
         if touched:
             files = digests(places.path(receipt.place))
             receipts.put(replace(receipt, facts={**receipt.facts, "files": files}))
@@ -54,19 +56,3 @@ def unfinished_batches(places: Places) -> Iterator[Path]:
 def _files(places: Places, receipt: Receipt) -> Iterator[Path]:
     folder = places.path(receipt.place)
     return (path for name in receipt.facts["files"] if (path := folder / name).is_file())
-
-
-def _read(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as lines:
-            yield from lines
-    except OSError as error:
-        raise LakeError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _custom_id(line: bytes) -> str | None:
-    try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return found.get("custom_id") if isinstance(found, dict) else None
