@@ -28,7 +28,7 @@ class Window:
         return self.end - self.start
 
 
-class WindowLayer(CacheLayerMixin):  # type: ignore[misc]
+class WindowLayer(CacheLayerMixin):  # type: ignore[misc]  # mypy does not follow transformers
     """One layer's buffers [height, heads, columns, size]; all layers share a window."""
 
     is_sliding = False  # of a sliding layer too all is kept: its mask says what may be seen

@@ -130,9 +130,9 @@ class Padded:
             mask[at, :length] = 1
             if self._weighted:
                 weights[at, :length] = 1.0 if sample.weights is None else sample.weights
-        batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "labels": labels}
         if self._weighted:
-            batch["loss_weights"] = weights  # type: ignore[assignment]
+            batch["loss_weights"] = weights
         return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 

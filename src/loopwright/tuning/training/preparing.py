@@ -72,4 +72,4 @@ def _say_left_out(sides: list[Samples]) -> None:
             ("nothing to learn", side.nothing_to_learn),
         ):
             for place in places:
-                print(f"left out, {why}: {place}", file=sys.stderr)  # noqa: T201
+                print(f"left out, {why}: {place}", file=sys.stderr)  # noqa: T201  # the run's own log

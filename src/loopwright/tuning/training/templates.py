@@ -114,10 +114,9 @@ def _marked_twin(tokenizer: Any) -> str | None:
     """TRL's training template for this one, where it has no marks of its own and is known."""
     template = tokenizer.chat_template
     if isinstance(template, str) and not has_generation_markers(template):
-        try:
-            return get_training_chat_template(processing_class=tokenizer)  # type: ignore[no-any-return]
-        except ValueError:  # TRL does not know it
-            return None
+        with suppress(ValueError):  # TRL does not know it
+            twin: str | None = get_training_chat_template(processing_class=tokenizer)
+            return twin
     return None
 
 
