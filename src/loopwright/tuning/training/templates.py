@@ -8,6 +8,7 @@ render before it has not, which is exact wherever a template writes earlier turn
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from jinja2.exceptions import TemplateError
